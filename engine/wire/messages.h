@@ -1,0 +1,118 @@
+// The messages: plaintext of every frame that is not DATA, and the payloads of the two handshake messages. docs/PROTOCOL.md, "Messages".
+// Each struct has encode() and decode() in one file of its own. Fixed little-endian fields, then length-prefixed text; decode
+// checks every length, every enumerator and that nothing is left over. Errors of every decode: kProtocol, naming message and field.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "base/result.h"
+
+namespace zferry::wire {
+
+using Message = std::vector<std::byte>;
+using Id = std::array<std::byte, 32>;
+
+enum class Role : std::uint8_t { kSource = 1, kTarget = 2 };
+
+// Handshake message 1: what the dialler is and can. Padded by the handshake to the one size of first messages.
+struct Offer {
+  std::uint16_t version_min = 1;
+  std::uint16_t version_max = 1;
+  Role role = Role::kSource;
+  std::uint8_t lane = 0;                  // 0: a new session; lanes that join come with more lanes
+  std::vector<std::uint8_t> ciphers;      // seal::Cipher numbers, the preferred first; 1..8 of them
+  std::uint32_t features = 0;             // bits of what is understood; unknown ones are ignored
+};
+Message encode(const Offer& message);
+Result<Offer> decode_offer(ConstBytes bytes);
+
+// Handshake message 2: what the listener chose, or why it declines.
+struct Choice {
+  Fault refusal = Fault::kNone;           // kBusy, kNotAllowed, kProtocol (no common version or cipher, both the same role)
+  std::uint16_t version = 1;
+  Role role = Role::kTarget;              // the listener's own
+  std::uint8_t cipher = 1;
+  std::uint32_t features = 0;
+};
+Message encode(const Choice& message);
+Result<Choice> decode_choice(ConstBytes bytes);
+
+enum class StreamKind : std::uint8_t { kOpaque = 1, kZfs = 2 };
+// Whether the source knows of an earlier run of this stream whose outcome it never learned.
+enum class EarlierRun : std::uint8_t { kNone = 0, kOutcomeUnknown = 1, kCannotKnow = 2 };
+
+struct Open {
+  Id identity{};                          // of the stream: zstream's, or of the session's name, or random
+  std::uint64_t incarnation = 0;          // of this run of the source; a newer one fences an older (rung 2)
+  StreamKind kind = StreamKind::kOpaque;
+  EarlierRun earlier_run = EarlierRun::kNone;
+  std::uint32_t block_bytes_max = 0;      // <= kBlockBytesMax; also the length of a leaf
+  std::uint64_t size_hint_bytes = 0;      // 0: unknown
+  std::string name;                       // toname, or the session's name: for people; <= kNameBytesMax
+};
+Message encode(const Open& message);
+Result<Open> decode_open(ConstBytes bytes);
+
+enum class OpenedHow : std::uint8_t { kFromStart = 1, kAlreadyReceived = 2 };
+struct Opened {
+  OpenedHow how = OpenedHow::kFromStart;
+  Id leaf_key{};                          // of the session; of the completion record where it was already received
+  std::uint64_t credit = 0;               // blocks numbered below this may be sent
+};
+Message encode(const Opened& message);
+Result<Opened> decode_opened(ConstBytes bytes);
+
+enum class Encoding : std::uint8_t { kStored = 0, kZstd = 1 };
+struct Block {
+  std::uint64_t number = 0;
+  std::uint32_t raw_bytes = 0;            // 1..block_bytes_max
+  std::uint32_t packed_bytes = 0;         // 1..raw_bytes; equal where stored
+  Encoding encoding = Encoding::kStored;
+};
+Message encode(const Block& message);
+Result<Block> decode_block(ConstBytes bytes);
+
+struct Ack {
+  std::uint64_t received = 0;             // every block below this number is in the target's memory
+  std::uint64_t delivered = 0;            // ... has been written to the consumer (the withheld tail excepted)
+  std::uint64_t credit = 0;               // never goes back
+};
+Message encode(const Ack& message);
+Result<Ack> decode_ack(ConstBytes bytes);
+
+enum class ProducerExit : std::uint8_t { kUnknown = 0, kSuccess = 1 };   // a failed producer is an Abort
+struct Final {
+  std::uint64_t stream_bytes = 0;
+  std::uint64_t blocks = 0;
+  Id digest{};
+  ProducerExit producer = ProducerExit::kUnknown;
+};
+Message encode(const Final& message);
+Result<Final> decode_final(ConstBytes bytes);
+
+enum class Completion : std::uint8_t { kApplied = 1, kDelivered = 2, kAlreadyReceived = 3 };
+struct FinalAck {
+  Completion completion = Completion::kDelivered;
+  std::uint64_t stream_bytes = 0;
+};
+Message encode(const FinalAck& message);
+Result<FinalAck> decode_final_ack(ConstBytes bytes);
+
+// The end of a session that failed; `fault` is the one that both ends report. Also the refusal of an Open.
+struct Abort {
+  Fault fault = Fault::kInternal;         // never kNone
+  std::string text;                       // for people; <= kErrorTextBytesMax; escaped before it is shown
+};
+Message encode(const Abort& message);
+Result<Abort> decode_abort(ConstBytes bytes);
+
+// kHeartbeat and kDone are empty; decoding one is checking that it is.
+Status decode_empty(ConstBytes bytes, const char* name);
+
+}  // namespace zferry::wire

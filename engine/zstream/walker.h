@@ -1,0 +1,64 @@
+// RecordWalker: follows a stream record by record, headers only, in whatever pieces it comes. docs/ARCHITECTURE.md, "The stream".
+// It decides what the stream is, names what is wrong with it, and lays out for each piece which bytes its fletcher-4 sums cover, so
+// that the sums themselves can be computed elsewhere, on whole blocks in parallel. One thread; never holds payload bytes, but for
+// the first BEGIN's list of snapshots (bounded by kOuterListBytesMax).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "zstream/checksum_plan.h"
+#include "zstream/format.h"
+
+namespace zferry::zstream {
+
+enum class Kind { kUndecided, kZfs, kOpaque };
+
+// What has been seen of a stream; the counts include everything walked so far.
+struct WalkSummary {
+  Kind kind = Kind::kUndecided;
+  std::array<std::uint64_t, kRecordTypes> records{};     // by RecordType
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t stream_bytes = 0;
+  std::uint64_t snapshots = 0;            // substreams whose END was seen
+  bool byte_swapped = false;
+  bool compound = false;
+  bool opaque_rest = false;               // from the first unknown record type on, or after the stream's own end
+  std::uint64_t opaque_from = 0;          // offset, where opaque_rest
+  std::string toname;                     // of the first BEGIN, escaped
+  std::uint64_t toguid = 0;               // of the first substream
+  std::uint64_t fromguid = 0;
+};
+
+class RecordWalker {
+ public:
+  RecordWalker();
+  RecordWalker(RecordWalker&&) noexcept;
+  RecordWalker& operator=(RecordWalker&&) noexcept;
+  ~RecordWalker();
+
+  // The next bytes of the stream. Gives the plan of the checksums in them. Errors: kStreamDamaged, with record, offset and why (bad magic,
+  // length beyond its bound, unbalanced BEGIN and END). After an error nothing more may be walked.
+  Result<ChecksumPlan> walk(ConstBytes bytes);
+  // The input ended. Errors: kStreamIncomplete, with what is missing: END, the rest of a record, snapshots that the outer list names.
+  Status finish();
+
+  const WalkSummary& summary() const;
+  // A hash of the whole first BEGIN with its payload, as soon as that is known; nothing for what is not a ZFS stream.
+  // Of a payload longer than kOuterListBytesMax only that much is hashed.
+  std::optional<std::array<std::byte, 32>> identity() const;
+  // True once kind is decided and, for ZFS, identity() is known.
+  bool identified() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace zferry::zstream
