@@ -1,0 +1,58 @@
+// OrderedQueue: things that are worked on in parallel and leave in the order in which they came. Whoever puts a block
+// into the work queue reserves its place here first; the consumer waits on the head only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace zferry::flow {
+
+template <class T>
+class OrderedQueue {
+ public:
+  // The next place, numbered from 0.
+  std::uint64_t reserve() {
+    places_.emplace_back();
+    return first_ + places_.size() - 1;
+  }
+  // REQUIRES: `number` was reserved, and is neither filled nor popped.
+  void fill(std::uint64_t number, T value) {
+    ZF_ASSERT(number >= first_ && number - first_ < places_.size() && !places_[number - first_]);
+    places_[number - first_] = std::move(value);
+  }
+  // A place beyond the end reserves all places before it. False when it was filled or popped already: the first copy
+  // wins.
+  bool fill_any(std::uint64_t number, T value) {
+    if (number < first_) return false;
+    while (number - first_ >= places_.size()) places_.emplace_back();
+    if (places_[number - first_]) return false;
+    places_[number - first_] = std::move(value);
+    return true;
+  }
+  bool empty() const { return places_.empty(); }
+  std::size_t size() const { return places_.size(); }
+  std::uint64_t first() const { return first_; }
+  bool head_ready() const { return !places_.empty() && places_.front(); }
+  // REQUIRES: head_ready().
+  T pop() {
+    ZF_ASSERT(head_ready());
+    T value = std::move(*places_.front());
+    places_.pop_front();
+    ++first_;
+    return value;
+  }
+  void clear() {
+    first_ += places_.size();
+    places_.clear();
+  }
+
+ private:
+  std::deque<std::optional<T>> places_;
+  std::uint64_t first_ = 0;
+};
+
+}  // namespace zferry::flow

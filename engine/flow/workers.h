@@ -1,0 +1,59 @@
+// Workers: run whole-block jobs off the loop's thread. A job owns all that it touches; its `done` runs on the loop
+// afterwards.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace zferry::flow {
+
+using Post = std::function<void(std::function<void()>)>;  // io::Loop::post, of the loop that waits for the results
+
+class Workers {
+ public:
+  virtual ~Workers() = default;
+  // Jobs start in this order. Called on the loop.
+  virtual void run(std::function<void()> job, std::function<void()> done) = 0;
+};
+
+class ThreadWorkers final : public Workers {
+ public:
+  // REQUIRES: the loop behind `post` outlives this object.
+  ThreadWorkers(std::size_t threads, Post post);
+  // Waits for the jobs that run; those that have not started are dropped, with their `done`.
+  ~ThreadWorkers() override;
+  void run(std::function<void()> job, std::function<void()> done) override;
+
+ private:
+  struct Task {
+    std::function<void()> job;
+    std::function<void()> done;
+  };
+  void serve();
+
+  Post post_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Task> tasks_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+// Runs the job at once, on the caller's thread: the simulator's, where everything has one order.
+class InlineWorkers final : public Workers {
+ public:
+  explicit InlineWorkers(Post post) : post_(std::move(post)) {}
+  void run(std::function<void()> job, std::function<void()> done) override {
+    job();
+    post_(std::move(done));
+  }
+
+ private:
+  Post post_;
+};
+
+}  // namespace zferry::flow

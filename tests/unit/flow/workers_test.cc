@@ -1,0 +1,63 @@
+#include "flow/workers.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+namespace zferry::flow {
+namespace {
+
+// A loop of the simplest kind: tasks wait until the test runs them.
+struct Tasks {
+  std::mutex mutex;
+  std::deque<std::function<void()>> queue;
+  Post post() {
+    return [this](std::function<void()> task) {
+      std::lock_guard lock(mutex);
+      queue.push_back(std::move(task));
+    };
+  }
+  int run() {
+    int count = 0;
+    while (true) {
+      std::function<void()> task;
+      {
+        std::lock_guard lock(mutex);
+        if (queue.empty()) return count;
+        task = std::move(queue.front());
+        queue.pop_front();
+      }
+      task();
+      ++count;
+    }
+  }
+};
+
+TEST(Workers, EveryJobRunsAndReportsOnTheLoop) {
+  Tasks tasks;
+  std::atomic<int> jobs = 0;
+  int done = 0;
+  {
+    ThreadWorkers workers(3, tasks.post());
+    for (int i = 0; i < 500; ++i) workers.run([&] { ++jobs; }, [&] { ++done; });
+    while (done < 500) {
+      tasks.run();
+      std::this_thread::yield();
+    }
+  }
+  EXPECT_EQ(jobs.load(), 500);
+  EXPECT_EQ(done, 500);
+}
+
+TEST(Workers, InlineRunsTheJobAtOnceAndDoneLater) {
+  Tasks tasks;
+  InlineWorkers workers(tasks.post());
+  int step = 0;
+  workers.run([&] { EXPECT_EQ(step++, 0); }, [&] { EXPECT_EQ(step++, 1); });
+  EXPECT_EQ(step, 1);
+  EXPECT_EQ(tasks.run(), 1);
+  EXPECT_EQ(step, 2);
+}
+
+}  // namespace
+}  // namespace zferry::flow
