@@ -1,5 +1,5 @@
 // Keys of a host and the secret of a pair: their bytes, their text, their files. docs/PROTOCOL.md, "Keys".
-// Private bytes live in memory that is locked where allowed and wiped when it goes; they are never printed but by key_text().
+// Private bytes are wiped when their owner goes; they are never printed but by private_key_text() and secret_text().
 #pragma once
 
 #include <array>

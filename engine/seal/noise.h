@@ -45,7 +45,7 @@ class Handshake {
   Handshake& operator=(Handshake&&) noexcept;
   ~Handshake();
 
-  // Bytes that a message adds to its payload: IK 96 and 48, NNpsk0 48 and 48.
+  // Bytes that message 1 or 2 adds to its payload: IK 96 and 48, NNpsk0 48 and 48.
   std::size_t overhead(int message) const;
   // The next message with this payload. REQUIRES: it is this end's turn.
   std::vector<std::byte> write_message(ConstBytes payload);

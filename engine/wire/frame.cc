@@ -1,0 +1,77 @@
+// The frame header, there and back; the header file gives its layout.
+#include "wire/frame.h"
+
+namespace zferry::wire {
+namespace {
+
+constexpr std::size_t kSealTagBytes = kFrameOverheadBytes - kFrameHeaderBytes;
+
+Error bad_header(const char* why) { return {Fault::kProtocol, std::string("frame: ") + why, {}}; }
+
+bool known(std::uint8_t type) {
+  return type >= static_cast<std::uint8_t>(FrameType::kHeartbeat) &&
+         type <= static_cast<std::uint8_t>(FrameType::kAbort);
+}
+
+bool fits(FrameType type, std::size_t plaintext_bytes) {
+  if (type == FrameType::kData) return plaintext_bytes >= 1 && plaintext_bytes <= limits::kFrameBytesMax;
+  return plaintext_bytes <= limits::kControlBytesMax;
+}
+
+}  // namespace
+
+std::string_view frame_type_name(FrameType type) {
+  switch (type) {
+    case FrameType::kHeartbeat:
+      return "HEARTBEAT";
+    case FrameType::kOpen:
+      return "OPEN";
+    case FrameType::kOpened:
+      return "OPENED";
+    case FrameType::kBlock:
+      return "BLOCK";
+    case FrameType::kData:
+      return "DATA";
+    case FrameType::kAck:
+      return "ACK";
+    case FrameType::kFinal:
+      return "FINAL";
+    case FrameType::kFinalAck:
+      return "FINAL-ACK";
+    case FrameType::kDone:
+      return "DONE";
+    case FrameType::kAbort:
+      return "ABORT";
+  }
+  return "unknown";
+}
+
+std::array<std::byte, kFrameHeaderBytes> encode_frame_header(FrameType type, std::size_t plaintext_bytes) {
+  ZF_ASSERT(known(static_cast<std::uint8_t>(type)) && fits(type, plaintext_bytes));
+  std::array<std::byte, kFrameHeaderBytes> header{};
+  store(Bytes(header), 0, static_cast<std::uint32_t>(plaintext_bytes + kSealTagBytes));
+  store(Bytes(header), 4, static_cast<std::uint8_t>(type));
+  return header;
+}
+
+Result<FrameHeader> decode_frame_header(ConstBytes header) {
+  const std::size_t sealed_bytes = load<std::uint32_t>(header, 0);
+  const auto type_byte = load<std::uint8_t>(header, 4);
+  if (!known(type_byte)) return bad_header("unknown type");
+  const auto type = static_cast<FrameType>(type_byte);
+  if (sealed_bytes < kSealTagBytes || !fits(type, sealed_bytes - kSealTagBytes))
+    return bad_header("length out of bounds");
+  for (std::size_t i = 5; i < kFrameHeaderBytes; ++i)
+    if (header[i] != std::byte{0}) return bad_header("reserved bytes are not zero");
+  return FrameHeader{type, sealed_bytes};
+}
+
+Result<std::optional<FrameHeader>> next_frame(ConstBytes bytes) {
+  if (bytes.size() < kFrameHeaderBytes) return std::optional<FrameHeader>{};
+  Result<FrameHeader> header = decode_frame_header(bytes.first(kFrameHeaderBytes));
+  if (!header) return header.take_error();
+  if (bytes.size() - kFrameHeaderBytes < header->sealed_bytes) return std::optional<FrameHeader>{};
+  return std::optional<FrameHeader>(*header);
+}
+
+}  // namespace zferry::wire
