@@ -71,6 +71,7 @@ Result<Opened> decode_opened(ConstBytes bytes);
 enum class Encoding : std::uint8_t { kStored = 0, kZstd = 1 };
 struct Block {
   std::uint64_t number = 0;
+  std::uint64_t offset = 0;               // of its first byte in the stream; < 2^62
   std::uint32_t raw_bytes = 0;            // 1..block_bytes_max
   std::uint32_t packed_bytes = 0;         // 1..raw_bytes; equal where stored
   Encoding encoding = Encoding::kStored;
