@@ -1,0 +1,200 @@
+"""The peers of compare.py. Each knows its two command lines; all get the stream on stdin and write to the same kind of consumer.
+
+A peer starts its receiving end (which becomes ready to accept), then is asked for the sending end's command. `consumer` is the program at
+the end: for ssh the remote command, for all others a process behind a pipe, so that each peer writes into one pipe and no more.
+"""
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+from compare_measure import Process, wait_listening
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def first_line(command):
+    """What a program says of its version."""
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = (said.stdout + said.stderr).strip().splitlines()
+    return lines[0] if lines else "?"
+
+
+class Peer:
+    """One way to carry a stream. A fresh object is made for every transfer."""
+
+    name = "?"
+    how = ""
+
+    def __init__(self, options, folder):
+        self.options, self.folder, self.ends = options, Path(folder), []
+
+    @classmethod
+    def missing(cls, options):
+        """Why this peer cannot run here, or nothing."""
+        return None
+
+    def start_receiver(self, memory, consumer, output):
+        """Starts everything of the receiving end; `output` is where the consumer's own words go."""
+        raise NotImplementedError
+
+    def sender(self):
+        """The sending end's command."""
+        raise NotImplementedError
+
+    def piped(self, memory, consumer, output, command, **streams):
+        """`command` with its stdout in a pipe that `consumer` reads; without a consumer, in `output`."""
+        if not consumer:
+            end = Process(command, memory, stdout=output, **streams)
+            self.ends.append(end)
+            return end
+        read_end, write_end = os.pipe()
+        self.ends.append(Process(consumer, memory, stdin=read_end, stdout=output))
+        end = Process(command, memory, stdout=write_end, **streams)
+        os.close(read_end)
+        os.close(write_end)
+        self.ends.append(end)
+        return end
+
+    def finish(self, timeout_s):
+        """Waits for the receiving end; when it ended, and whether well."""
+        codes = [end.wait(timeout_s) for end in self.ends]
+        return max(end.ended_at for end in self.ends), not any(codes)
+
+    def cleanup(self):
+        for end in self.ends:
+            end.stop()
+
+
+class Bare(Peer):
+    name = "bare pipe"
+    how = "AES-256-GCM, one thread an end, no protocol (bench/bare_pipe.cc)"
+
+    @classmethod
+    def missing(cls, options):
+        return None if Path(options.bare_pipe).exists() else f"no {options.bare_pipe}: build the target bare_pipe"
+
+    def start_receiver(self, memory, consumer, output):
+        self.port, self.key = free_port(), secrets.token_hex(32)
+        command = [self.options.bare_pipe, "recv", str(self.port), self.key]
+        wait_listening(self.port, self.piped(memory, consumer, output, command, stdin=subprocess.DEVNULL))
+
+    def sender(self):
+        return [self.options.bare_pipe, "send", f"127.0.0.1:{self.port}", self.key]
+
+
+class Zferry(Peer):
+    name = "zferry"
+    how = "authenticated, encrypted, acknowledged, verified"
+
+    @classmethod
+    def missing(cls, options):
+        return None if Path(options.zferry).exists() else f"no {options.zferry}: build the target zferry"
+
+    def start_receiver(self, memory, consumer, output):
+        self.secret, self.port = self.folder / "secret", None
+        subprocess.run([self.options.zferry, "key", "secret", "--out", self.secret], check=True, capture_output=True)
+        command = [self.options.zferry, "recv", "--listen", "127.0.0.1:0", "--secret", self.secret, "--json",
+                   "--state", self.folder / "target", *self.options.zferry_args]
+        end = self.piped(memory, consumer, output, command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = end.popen.stderr
+        for line in said:
+            self.port = json.loads(line).get("port")
+            if self.port:
+                break
+        if not self.port:
+            raise RuntimeError("zferry recv did not say where it listens")
+        threading.Thread(target=said.read, daemon=True).start()  # its progress, so that it never waits for us
+
+    def sender(self):
+        return [self.options.zferry, "send", f"127.0.0.1:{self.port}", "--secret", self.secret, "--quiet",
+                "--state", self.folder / "source", *self.options.zferry_args]
+
+
+class Mbuffer(Peer):
+    name = "mbuffer"
+    how = "plaintext TCP"
+
+    @classmethod
+    def missing(cls, options):
+        return None if shutil.which("mbuffer") else "mbuffer is not installed"
+
+    def start_receiver(self, memory, consumer, output):
+        self.port = free_port()
+        command = ["mbuffer", "-q", *self.options.mbuffer_args, "-I", str(self.port)]
+        wait_listening(self.port, self.piped(memory, consumer, output, command, stdin=subprocess.DEVNULL,
+                                             stderr=subprocess.DEVNULL))
+
+    def sender(self):
+        return ["mbuffer", "-q", *self.options.mbuffer_args, "-O", f"127.0.0.1:{self.port}"]
+
+
+class Ssh(Peer):
+    """OpenSSH with everything explicit: no configuration file, keys and known hosts of its own. Each session has its own sshd."""
+
+    cipher = "?"
+
+    @classmethod
+    def missing(cls, options):
+        cls.sshd = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        return None if cls.sshd and shutil.which("ssh") and os.getuid() == 0 else "ssh and sshd are wanted, and root to run sshd"
+
+    @property
+    def how(self):
+        return f"OpenSSH, {self.cipher}"
+
+    def start_receiver(self, memory, consumer, output):
+        self.port, keys = free_port(), self.folder
+        for name in ("host", "user"):
+            if not (keys / name).exists():
+                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name], check=True)
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        (keys / "authorized").write_text((keys / "user.pub").read_text())
+        (keys / "known").write_text(f"[127.0.0.1]:{self.port} {(keys / 'host.pub').read_text()}")
+        options = [f"ListenAddress=127.0.0.1:{self.port}", f"HostKey={keys}/host", f"AuthorizedKeysFile={keys}/authorized",
+                   "StrictModes=no", "UsePAM=no", "PasswordAuthentication=no", "PermitRootLogin=yes", "PidFile=none",
+                   f"Ciphers={self.cipher}", "Compression=no", "LogLevel=ERROR", "PrintMotd=no", "UseDNS=no"]
+        command = [self.sshd, "-D", "-e", "-f", "/dev/null", *(f"-o{option}" for option in options)]
+        self.daemon = Process(command, memory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.ends = [self.daemon]
+        wait_listening(self.port, self.daemon)
+        where = output.name if hasattr(output, "name") else "/dev/null"
+        self.remote = f"exec {' '.join(map(str, consumer or ['cat']))} > {where}"
+
+    def sender(self):
+        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={self.folder}/known", "IdentitiesOnly=yes",
+                   "GlobalKnownHostsFile=/dev/null", "IdentityAgent=none", "ControlPath=none", "Compression=no",
+                   f"Ciphers={self.cipher}", "LogLevel=ERROR"]
+        return ["ssh", "-F", "/dev/null", "-T", "-i", self.folder / "user", "-p", str(self.port),
+                *(f"-o{option}" for option in options), "root@127.0.0.1", self.remote]
+
+    def finish(self, timeout_s):
+        """The client's end is the session's end; the daemon is then told to go and takes its children's times with it."""
+        children = Path(f"/proc/{self.daemon.popen.pid}/task/{self.daemon.popen.pid}/children")
+        for _ in range(200):
+            if not children.exists() or not children.read_text().strip():
+                break
+            threading.Event().wait(0.01)
+        self.daemon.stop()
+        return 0.0, True
+
+
+class SshGcm(Ssh):
+    name = "ssh aes128-gcm"
+    cipher = "aes128-gcm@openssh.com"
+
+
+class SshChacha(Ssh):
+    name = "ssh chacha20"
+    cipher = "chacha20-poly1305@openssh.com"
+
+
+ALL = [Bare, Zferry, SshGcm, SshChacha, Mbuffer]
