@@ -59,13 +59,13 @@ zfs_start_daemon() {
 
 zfs_stop_daemon() {
   [ -n "$ZFS_DAEMON" ] || return 0
-  kill "$ZFS_DAEMON" 2>/dev/null
+  kill "$ZFS_DAEMON" 2>/dev/null || true
   local tries
   for ((tries = 0; tries < ZFS_PATIENCE_S * 10; tries++)); do
     kill -0 "$ZFS_DAEMON" 2>/dev/null || break
     sleep 0.1
   done
-  kill -9 "$ZFS_DAEMON" 2>/dev/null
+  kill -9 "$ZFS_DAEMON" 2>/dev/null || true
   ZFS_DAEMON=
 }
 
@@ -73,7 +73,10 @@ zfs_make_pool() {
   local name=$1
   truncate -s 1G "$ZFS_FOLDER/$name.img" || return 1
   ZFS_POOLS+=("$name")   # before it exists: a signal in between must not leave it behind
-  zpool create -m "$ZFS_FOLDER/$name" "$name" "$ZFS_FOLDER/$name.img"
+  local said
+  said=$(zpool create -m "$ZFS_FOLDER/$name" "$name" "$ZFS_FOLDER/$name.img" 2>&1) && return 0
+  echo "$said" >&2
+  return 1
 }
 
 zfs_close() {
@@ -99,13 +102,10 @@ zfs_serve() {
     echo "skip $ZFS_WHY"
     return 0
   fi
-  local said
-  if ! said=$(zfs_make_pool $first 2>&1 && zfs_make_pool $second 2>&1); then
-    ZFS_POOLS=("$first" "$second")
-    echo "skip no pool can be made here: $(head -n 1 <<<"$said")"
+  if ! { zfs_make_pool $first && zfs_make_pool $second; } 2>"$1/zpool.log"; then
+    echo "skip no pool can be made here: $(head -n 1 "$1/zpool.log")"
     return 0
   fi
-  ZFS_POOLS=("$first" "$second")   # the subshell above kept its own list
   echo "ready $ZFS_KIND $first $second"
   cat >/dev/null
 }
