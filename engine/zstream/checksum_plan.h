@@ -20,13 +20,14 @@ struct ChecksumStep {
     kCompare,    // the running sum must equal `expected`
   };
   What what;
-  bool swapped = false;            // the stream's byte order is not ours
-  std::uint32_t word = 0;
+  bool swapped = false;            // kSum: the stream's byte order is not ours
+  std::uint32_t word = 0;          // kWord: in our byte order
   std::uint32_t offset = 0;
   std::uint32_t bytes = 0;
-  std::uint64_t record = 0;        // kCompare: the record's index and offset in the stream, for the error
+  std::uint32_t type = 0;          // kCompare: the record's type, index and offset in the stream, for the error
+  std::uint64_t record = 0;
   std::uint64_t stream_offset = 0;
-  Fletcher4 expected;
+  Fletcher4 expected = {};
 };
 
 struct ChecksumPlan {
@@ -42,7 +43,8 @@ ChecksumSums compute(const ChecksumPlan& plan, ConstBytes bytes);
 
 class ChecksumVerifier {
  public:
-  // Errors: kStreamDamaged, with record and offset.
+  // REQUIRES: the plans of a stream in their order, each with its own sums. Errors: kStreamDamaged, with record, type and offset;
+  // nothing more may be folded then.
   Status fold(const ChecksumPlan& plan, const ChecksumSums& sums);
   std::uint64_t compared() const { return compared_; }   // checksums found right so far
 

@@ -34,6 +34,9 @@ struct WalkSummary {
   std::string toname;                     // of the first BEGIN, escaped
   std::uint64_t toguid = 0;               // of the first substream
   std::uint64_t fromguid = 0;
+  bool incompressible_payloads = false;   // the latest BEGIN's features say that its payloads are compressed or encrypted already
+  bool arrivals_unchecked = false;        // an outer list was longer than kOuterListBytesMax: what it names was not looked for
+  std::uint64_t missing_snapshots = 0;    // that an outer list names and that never came; set by a finish() that fails for this alone
 };
 
 class RecordWalker {
@@ -43,10 +46,11 @@ class RecordWalker {
   RecordWalker& operator=(RecordWalker&&) noexcept;
   ~RecordWalker();
 
-  // The next bytes of the stream. Gives the plan of the checksums in them. Errors: kStreamDamaged, with record, offset and why (bad magic,
-  // length beyond its bound, unbalanced BEGIN and END). After an error nothing more may be walked.
+  // The next bytes of the stream, at most 4 GiB. Gives the plan of the checksums in them. Errors: kStreamDamaged, with record, offset and
+  // why (bad magic, length beyond its bound, unbalanced BEGIN and END). After an error nothing more may be walked: the error is repeated.
   Result<ChecksumPlan> walk(ConstBytes bytes);
-  // The input ended. Errors: kStreamIncomplete, with what is missing: END, the rest of a record, snapshots that the outer list names.
+  // The input ended; decides kind where that was still open. Errors: kStreamIncomplete, with what is missing: END, the rest of a record,
+  // snapshots that the outer list names (`zfs send -X` may leave its excluded ones on that list: OpenZFS pull request 18278).
   Status finish();
 
   const WalkSummary& summary() const;
