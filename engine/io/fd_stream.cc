@@ -1,0 +1,69 @@
+#include "io/fd_stream.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace zferry::io {
+
+FdStream::FdStream(PosixLoop& loop, UniqueFd fd, StreamTraits traits)
+    : loop_(loop), fd_(std::move(fd)), traits_(std::move(traits)) {}
+
+FdStream::~FdStream() {
+  loop_.driver().cancel(reading_);
+  loop_.driver().cancel(writing_);
+}
+
+void FdStream::read(Bytes into, SizeDone done) {
+  ZF_ASSERT(reading_ == 0 && !into.empty());
+  reading_ = loop_.driver().read(fd_.get(), traits_.kind, into, [this, done = std::move(done)](int result) {
+    reading_ = 0;
+    if (result >= 0) return done(static_cast<std::size_t>(result));
+    done(errno_error(traits_.link ? Fault::kLinkLost : Fault::kInputFailed, "read from " + traits_.name, -result));
+  });
+}
+
+void FdStream::write(ConstBytes from, SizeDone done) {
+  ZF_ASSERT(writing_ == 0 && !shutdown_after_write_);
+  write_rest(from, 0, std::move(done));
+}
+
+void FdStream::write_rest(ConstBytes from, std::size_t written_bytes, SizeDone done) {
+  auto next = [this, from, written_bytes, done = std::move(done)](int result) mutable {
+    writing_ = 0;
+    written(result, from, written_bytes, std::move(done));
+  };
+  writing_ = loop_.driver().write(fd_.get(), traits_.kind, from.subspan(written_bytes), std::move(next));
+}
+
+// `done` is a copy of its own here: it may destroy the stream.
+void FdStream::written(int result, ConstBytes from, std::size_t written_bytes, SizeDone done) {
+  if (result == 0 && written_bytes < from.size()) result = -EIO;  // a device that takes nothing, without saying why
+  if (result >= 0) {
+    written_bytes += static_cast<std::size_t>(result);
+    if (written_bytes < from.size()) return write_rest(from, written_bytes, std::move(done));
+  }
+  if (std::exchange(shutdown_after_write_, false)) shutdown_write();
+  if (result >= 0) return done(written_bytes);
+  done(errno_error(traits_.link ? Fault::kLinkLost : Fault::kOutputFailed, "write to " + traits_.name, -result));
+}
+
+void FdStream::shutdown_write() {
+  if (!traits_.link) return;
+  if (writing_ != 0) {
+    shutdown_after_write_ = true;
+  } else {
+    ::shutdown(fd_.get(), SHUT_WR);
+  }
+}
+
+std::size_t FdStream::unread() const {
+  int bytes = 0;
+  // A pipe keeps its bytes while either end is open, so this holds after the reader has gone as well.
+  if (!traits_.pipe || ::ioctl(fd_.get(), FIONREAD, &bytes) != 0 || bytes < 0) return 0;
+  return static_cast<std::size_t>(bytes);
+}
+
+}  // namespace zferry::io
