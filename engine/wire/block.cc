@@ -1,14 +1,18 @@
-// Block: u64 number, u32 raw_bytes, u32 packed_bytes, u8 encoding.
+// Block: u64 number, u64 offset, u32 raw_bytes, u32 packed_bytes, u8 encoding.
 #include "base/limits.h"
 #include "wire/codec.h"
 #include "wire/enumerators.h"
 #include "wire/messages.h"
 
 namespace zferry::wire {
+namespace {
+constexpr std::uint64_t kOffsetMax = (std::uint64_t{1} << 62) - 1;
+}
 
 Message encode(const Block& message) {
   return Builder()
       .integer(message.number)
+      .integer(message.offset)
       .integer(message.raw_bytes)
       .integer(message.packed_bytes)
       .enumerator(message.encoding)
@@ -19,6 +23,7 @@ Result<Block> decode_block(ConstBytes bytes) {
   Cursor cursor("BLOCK", bytes);
   Block message;
   message.number = cursor.integer<std::uint64_t>("number", 0, limits::kBlocksMax - 1);
+  message.offset = cursor.integer<std::uint64_t>("offset", 0, kOffsetMax);
   message.raw_bytes = cursor.integer<std::uint32_t>("raw_bytes", 1, limits::kBlockBytesMax);
   message.packed_bytes = cursor.integer<std::uint32_t>("packed_bytes", 1, message.raw_bytes);
   message.encoding = cursor.enumerator("encoding", kEncodings);

@@ -1,0 +1,117 @@
+// Random valid messages of every type, and their comparison field by field. For the tests of wire/ and the seeds of the
+// fuzz corpus.
+#pragma once
+
+#include <string>
+#include <tuple>
+
+#include "base/limits.h"
+#include "base/random.h"
+#include "wire/messages.h"
+
+namespace zferry::wire::testing_data {
+
+inline Id random_id(SeededRandom& random) {
+  Id id;
+  random.fill(id);
+  return id;
+}
+inline std::string random_text(SeededRandom& random, std::size_t bytes_max) {
+  std::string text(random.below(random.chance(0.2) ? bytes_max + 1 : 20), '\0');
+  random.fill(std::as_writable_bytes(std::span(text)));
+  return text;
+}
+// Below `bound`, often at its ends.
+inline std::uint64_t edgy(SeededRandom& random, std::uint64_t bound) {
+  if (random.chance(0.1)) return 0;
+  return random.chance(0.1) ? bound - 1 : random.below(bound);
+}
+inline std::uint16_t u16(std::uint64_t value) { return static_cast<std::uint16_t>(value); }
+inline std::uint8_t u8(std::uint64_t value) { return static_cast<std::uint8_t>(value); }
+inline std::uint32_t u32(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+
+inline void randomise(SeededRandom& random, Offer& m) {
+  m.version_min = u16(1 + edgy(random, 65535));
+  m.version_max = u16(m.version_min + edgy(random, 65536u - m.version_min));
+  m.role = random.chance(0.5) ? Role::kSource : Role::kTarget;
+  m.lane = u8(random.next());
+  m.ciphers.resize(1 + random.below(8));
+  random.fill(std::as_writable_bytes(std::span(m.ciphers)));
+  m.features = u32(random.next());
+}
+inline void randomise(SeededRandom& random, Choice& m) {
+  constexpr Fault kAll[] = {Fault::kNone, Fault::kBusy, Fault::kNotAllowed, Fault::kProtocol};
+  m.refusal = kAll[random.below(4)];
+  m.version = u16(1 + edgy(random, 65535));
+  m.role = random.chance(0.5) ? Role::kSource : Role::kTarget;
+  m.cipher = u8(1 + edgy(random, 255));
+  m.features = u32(random.next());
+}
+inline void randomise(SeededRandom& random, Open& m) {
+  m.identity = random_id(random);
+  m.incarnation = random.next();
+  m.kind = random.chance(0.5) ? StreamKind::kOpaque : StreamKind::kZfs;
+  m.earlier_run = static_cast<EarlierRun>(random.below(3));
+  m.block_bytes_max = u32(1 + edgy(random, limits::kBlockBytesMax));
+  m.size_hint_bytes = random.next();
+  m.name = random_text(random, limits::kNameBytesMax);
+}
+inline void randomise(SeededRandom& random, Opened& m) {
+  m.how = random.chance(0.5) ? OpenedHow::kFromStart : OpenedHow::kAlreadyReceived;
+  m.leaf_key = random_id(random);
+  m.credit = edgy(random, limits::kBlocksMax + 1);
+}
+inline void randomise(SeededRandom& random, Block& m) {
+  m.number = edgy(random, limits::kBlocksMax);
+  m.offset = edgy(random, std::uint64_t{1} << 62);
+  m.raw_bytes = u32(1 + edgy(random, limits::kBlockBytesMax));
+  m.encoding = random.chance(0.5) ? Encoding::kStored : Encoding::kZstd;
+  m.packed_bytes = m.encoding == Encoding::kStored ? m.raw_bytes : u32(1 + edgy(random, m.raw_bytes));
+}
+inline void randomise(SeededRandom& random, Ack& m) {
+  m.received = edgy(random, limits::kBlocksMax + 1);
+  m.delivered = edgy(random, m.received + 1);
+  m.credit = edgy(random, limits::kBlocksMax + 1);
+}
+inline void randomise(SeededRandom& random, Final& m) {
+  m.stream_bytes = random.next();
+  m.blocks = edgy(random, limits::kBlocksMax + 1);
+  m.digest = random_id(random);
+  m.producer = random.chance(0.5) ? ProducerExit::kUnknown : ProducerExit::kSuccess;
+}
+inline void randomise(SeededRandom& random, FinalAck& m) {
+  m.completion = static_cast<Completion>(1 + random.below(3));
+  m.stream_bytes = random.next();
+}
+inline void randomise(SeededRandom& random, Abort& m) {
+  std::optional<Fault> fault;
+  while (!fault || *fault == Fault::kNone) fault = fault_from_wire(u8(random.next()));
+  m.fault = *fault;
+  m.text = random_text(random, limits::kErrorTextBytesMax);
+}
+
+inline auto fields(const Offer& m) {
+  return std::tie(m.version_min, m.version_max, m.role, m.lane, m.ciphers, m.features);
+}
+inline auto fields(const Choice& m) { return std::tie(m.refusal, m.version, m.role, m.cipher, m.features); }
+inline auto fields(const Open& m) {
+  return std::tie(m.identity, m.incarnation, m.kind, m.earlier_run, m.block_bytes_max, m.size_hint_bytes, m.name);
+}
+inline auto fields(const Opened& m) { return std::tie(m.how, m.leaf_key, m.credit); }
+inline auto fields(const Block& m) { return std::tie(m.number, m.offset, m.raw_bytes, m.packed_bytes, m.encoding); }
+inline auto fields(const Ack& m) { return std::tie(m.received, m.delivered, m.credit); }
+inline auto fields(const Final& m) { return std::tie(m.stream_bytes, m.blocks, m.digest, m.producer); }
+inline auto fields(const FinalAck& m) { return std::tie(m.completion, m.stream_bytes); }
+inline auto fields(const Abort& m) { return std::tie(m.fault, m.text); }
+
+inline Result<Offer> decode(ConstBytes bytes, const Offer&) { return decode_offer(bytes); }
+inline Result<Choice> decode(ConstBytes bytes, const Choice&) { return decode_choice(bytes); }
+inline Result<Open> decode(ConstBytes bytes, const Open&) { return decode_open(bytes); }
+inline Result<Opened> decode(ConstBytes bytes, const Opened&) { return decode_opened(bytes); }
+inline Result<Block> decode(ConstBytes bytes, const Block&) { return decode_block(bytes); }
+inline Result<Ack> decode(ConstBytes bytes, const Ack&) { return decode_ack(bytes); }
+inline Result<Final> decode(ConstBytes bytes, const Final&) { return decode_final(bytes); }
+inline Result<FinalAck> decode(ConstBytes bytes, const FinalAck&) { return decode_final_ack(bytes); }
+inline Result<Abort> decode(ConstBytes bytes, const Abort&) { return decode_abort(bytes); }
+
+}  // namespace zferry::wire::testing_data
