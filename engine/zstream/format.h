@@ -106,6 +106,7 @@ struct RecordHeader {
   Fletcher4 end_checksum;   // END's own field: the running value before END; zero where left out
 
   bool known() const { return type_number < kRecordTypes; }
+  bool is(RecordType other) const { return type_number == static_cast<std::uint32_t>(other); }
   // REQUIRES: known().
   RecordType type() const {
     ZF_ASSERT(known());

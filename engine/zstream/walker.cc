@@ -147,6 +147,7 @@ bool RecordWalker::State::starts_a_stream(ConstBytes prefix) {
 
 void RecordWalker::State::become_opaque() {
   phase = Phase::kOpaque;
+  held_bytes = 0;
   if (summary.kind == Kind::kUndecided) {
     summary.kind = Kind::kOpaque;
   } else {
@@ -162,7 +163,7 @@ Status RecordWalker::State::on_header(ConstBytes bytes, std::optional<std::size_
   if (swapped) type = swap_bytes(type);
   if (!decoded) return damaged(decoded.error().what);
   const RecordHeader& header = *decoded;
-  if (!header.known()) {
+  if (!header.known() && place == Place::kSubstream) {
     // A sender newer than we are, or damage: where the sender left a checksum, the verifier can tell which.
     plan_header(header, bytes, offset);
     become_opaque();
@@ -171,18 +172,18 @@ Status RecordWalker::State::on_header(ConstBytes bytes, std::optional<std::size_
   if (Status status = check_place(header); !status) return status;
   plan_header(header, bytes, offset);
   ++summary.records[header.type_number];
-  if (header.type() == RecordType::kBegin) {
+  if (header.is(RecordType::kBegin)) {
     if (Status status = on_begin(header, bytes); !status) return status;
   }
-  if (header.type() == RecordType::kEnd) on_end();
+  if (header.is(RecordType::kEnd)) on_end();
   payload_left = header.payload_bytes;
   phase = Phase::kPayload;
   return payload_left == 0 ? on_payload_end() : Status{};
 }
 
 Status RecordWalker::State::check_place(const RecordHeader& header) const {
-  const bool begin = header.type() == RecordType::kBegin;
-  const bool end = header.type() == RecordType::kEnd;
+  const bool begin = header.is(RecordType::kBegin);
+  const bool end = header.is(RecordType::kEnd);
   if (begin && header.magic != kBeginMagic) return damaged("its magic number is wrong");
   switch (place) {
     case Place::kOutside:
@@ -284,7 +285,6 @@ Status RecordWalker::State::on_payload_end() {
 }
 
 void RecordWalker::State::plan_header(const RecordHeader& header, ConstBytes bytes, std::optional<std::size_t> offset) {
-  const bool begin = header.known() && header.type() == RecordType::kBegin;
   auto sum = [&](std::size_t from, std::size_t count) {
     if (offset) {
       planner.sum(*offset + from, bytes.subspan(from, count));
@@ -292,7 +292,7 @@ void RecordWalker::State::plan_header(const RecordHeader& header, ConstBytes byt
       planner.sum_held(bytes.subspan(from, count));
     }
   };
-  if (begin) {
+  if (header.is(RecordType::kBegin)) {
     planner.reset();
     sum(0, kRecordBytes);
     return;
