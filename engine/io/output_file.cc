@@ -44,6 +44,7 @@ Status commit_on_disk(int fd, const std::string& temporary, const std::string& p
 }  // namespace
 
 Result<std::unique_ptr<OutputFile>> PosixOutputFile::create(PosixLoop& loop, const std::string& path, mode_t mode) {
+  if (path.empty()) return Error{Fault::kOutputFailed, "write an output file: its name is empty", {}};
   struct stat facts;
   const bool exists = ::stat(path.c_str(), &facts) == 0;
   if (!exists && errno != ENOENT) return failed(path, errno);
