@@ -17,10 +17,7 @@ void SimCore::cancel_all_of(const SimLife& life) {
 }
 
 bool SimCore::step() {
-  // What is buried may bury more when it goes: that waits for the next step.
-  std::vector<std::shared_ptr<void>> old;
-  old.swap(graveyard_);
-  old.clear();
+  empty_graveyard();
   std::optional<TimePoint> due = queue_.next_at();
   if (!due) return false;
   SimTask task = queue_.pop();
@@ -30,13 +27,17 @@ bool SimCore::step() {
   return true;
 }
 
-void SimCore::clear() {
-  while (queue_.next_at()) bury(queue_.pop());
+void SimCore::empty_graveyard() {
   // What goes may bury more.
   while (!graveyard_.empty()) {
     std::vector<std::shared_ptr<void>> old;
     old.swap(graveyard_);
   }
+}
+
+void SimCore::clear() {
+  while (queue_.next_at()) bury(queue_.pop());
+  empty_graveyard();
 }
 
 void SimCore::advance_to(TimePoint to) {

@@ -52,6 +52,8 @@ class SimCore {
   std::optional<TimePoint> next_at() { return queue_.next_at(); }
   // Runs the next event; false when there is none.
   bool step();
+  // Destroys what was buried. REQUIRES: no code of a program is on the stack.
+  void empty_graveyard();
   // Destroys every event and everything buried, for the end of the world.
   void clear();
   // Moves the clock. REQUIRES: no event is due before `to`.

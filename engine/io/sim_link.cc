@@ -107,6 +107,7 @@ void SimConnection::land(unsigned end) {
   switch (segment.kind) {
     case Segment::Kind::kData:
       if (in.swallows) break;
+      core_.trace("#%zu %u bytes reach %s", number_, segment.bytes, ends_[to].life->host.c_str());
       in.arrived += segment.bytes;
       if (!ends_[to].open) {
         in.ring.clear();
@@ -119,6 +120,7 @@ void SimConnection::land(unsigned end) {
       strike_due(end);
       break;
     case Segment::Kind::kEnd:
+      core_.trace("#%zu the end reaches %s", number_, ends_[to].life->host.c_str());
       in.ended = true;
       wake_read(to);
       break;

@@ -10,7 +10,12 @@ TimerId SimLoop::after(Duration delay, std::function<void()> fire) {
   Duration real = std::max(delay, Duration(0));
   // "Never" is far away, not an overflow.
   real = std::min<Duration>(real, std::chrono::hours(24 * 365 * 10));
-  return core_.after(real + core_.random_below(core_.timings().timer_slack_max), life_.get(), std::move(fire));
+  real += core_.random_below(core_.timings().timer_slack_max);
+  if (!core_.tracing()) return core_.after(real, life_.get(), std::move(fire));
+  return core_.after(real, life_.get(), [this, fire = std::move(fire)] {
+    core_.trace("%s: timer", life_->host.c_str());
+    fire();
+  });
 }
 
 void SimLoop::cancel(TimerId id) {

@@ -86,6 +86,7 @@ void SimProcess::produce() {
   ZF_ASSERT(count <= most);
   if (!pipe_open_) return exit({true, SIGPIPE});
   ring_.put(Bytes(chunk).first(count));
+  core_.trace("%s makes %zu", name_.c_str(), count);
   record_.bytes += count;
   wake();
   plan_step(pace(count, script.bytes_per_second, script.pause_chance, script.pause_max));
@@ -107,6 +108,7 @@ void SimProcess::consume() {
   Bytes taken =
       Bytes(chunk).first(static_cast<std::size_t>(std::min({most, before_stop, std::uint64_t{ring_.size()}})));
   ring_.get(taken);
+  core_.trace("%s takes %zu", name_.c_str(), taken.size());
   if (script.on_bytes) script.on_bytes(record_.bytes, taken);
   if (script.collect) record_.content.insert(record_.content.end(), taken.begin(), taken.end());
   record_.bytes += taken.size();

@@ -24,6 +24,7 @@ bool SimWorld::run_until(const std::function<bool()>& predicate, Duration at_mos
       core_.trace("run_until gives up: %s", !next                 ? "nothing is left to happen"
                                             : count == events_max ? "too many events"
                                                                   : "time is over");
+      core_.empty_graveyard();
       return false;
     }
     core_.step();
@@ -34,6 +35,7 @@ bool SimWorld::run_until(const std::function<bool()>& predicate, Duration at_mos
 void SimWorld::run_for(Duration time) {
   TimePoint limit = core_.now() + time;
   for (std::optional<TimePoint> next = core_.next_at(); next && *next <= limit; next = core_.next_at()) core_.step();
+  core_.empty_graveyard();
   core_.advance_to(limit);
 }
 
