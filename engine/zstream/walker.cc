@@ -224,6 +224,7 @@ Status RecordWalker::State::on_begin(const RecordHeader& header, ConstBytes byte
     arrivals = {};
     collecting = header.payload_bytes > 0 && header.payload_bytes <= limits::kOuterListBytesMax;
     if (header.payload_bytes > limits::kOuterListBytesMax) summary.arrivals_unchecked = true;
+    if (collecting) outer_list.reserve(static_cast<std::size_t>(header.payload_bytes));  // within its bound
     return {};
   }
   place = Place::kSubstream;
