@@ -23,8 +23,8 @@ namespace {
 
 using Bytes = std::span<unsigned char>;
 
-constexpr std::size_t kPieceBytes = 256 * 1024;
-constexpr std::size_t kSinkBytes = 1024 * 1024;
+constexpr std::size_t kPieceBytes = std::size_t{256} * 1024;
+constexpr std::size_t kSinkBytes = std::size_t{1024} * 1024;
 constexpr std::size_t kLengthBytes = 4;
 constexpr std::size_t kTagBytes = 16;
 constexpr std::size_t kKeyBytes = 32;

@@ -23,6 +23,7 @@ zfs_open() {
     return 1
   fi
   # One user of throw-away pools at a time: a second one must not lose the daemon when the first one stops it.
+  mkdir -p /run/lock
   exec 9>/run/lock/zferry-zfs.lock
   flock -w 600 9 || { ZFS_WHY="another run holds /run/lock/zferry-zfs.lock"; return 1; }
   if [ -e /dev/zfs ] && zfs_answers; then
