@@ -77,7 +77,7 @@ void Connector::try_next() {
   timer_ = loop_.after(share, [this, share] {
     timer_ = 0;
     char text[48];
-    std::snprintf(text, sizeof text, "no answer within %.3g s", seconds(share));
+    std::snprintf(text, sizeof text, "no answer within %.1f s", seconds(share));
     failed(text);
   });
   waiting_ = loop_.driver().wait_ready(socket_.get(), POLLOUT, [this](int) {

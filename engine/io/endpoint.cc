@@ -17,7 +17,8 @@ bool is_port(const std::string& port) {
   if (port.empty() || port.size() > 32) return false;
   const auto is_digit = [](unsigned char c) { return std::isdigit(c) != 0; };
   if (std::all_of(port.begin(), port.end(), is_digit)) return port.size() <= 5 && std::stoi(port) <= 65535;
-  return std::all_of(port.begin(), port.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
+  const auto is_service = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; };
+  return std::isalnum(static_cast<unsigned char>(port[0])) && std::all_of(port.begin(), port.end(), is_service);
 }
 
 bool is_host(const std::string& host) {

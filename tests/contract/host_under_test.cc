@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <iostream>
+#include <thread>
 
 #include "io/posix_host.h"
 
@@ -34,6 +34,10 @@ BackEnd posix(const std::string& name, Backend backend) {
           }};
 }
 
+std::ptrdiff_t open_descriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+}
+
 }  // namespace
 
 std::vector<BackEnd> back_ends() { return {posix("poll", Backend::kPoll), posix("io_uring", Backend::kUring)}; }
@@ -42,6 +46,7 @@ void Contract::SetUp() {
   std::string pattern = std::filesystem::temp_directory_path() / "zferry-contract-XXXXXX";
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
   folder_ = pattern;
+  descriptors_before_ = open_descriptors();
   auto host = GetParam().make(folder_ + "/state");
   if (!host.ok()) GTEST_SKIP() << GetParam().name << " is not to be had here: " << host.error().what;
   host_ = std::move(*host);
@@ -49,7 +54,13 @@ void Contract::SetUp() {
 
 void Contract::TearDown() {
   host_.reset();
-  std::filesystem::remove_all(folder_);
+  if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  // Nothing may be left open; a thread that was fsyncing may take a moment.
+  if (IsSkipped()) return;
+  for (int count = 0; count < 1000 && open_descriptors() != descriptors_before_; ++count) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(open_descriptors(), descriptors_before_);
 }
 
 void Contract::serve_until(const std::function<bool()>& done) {

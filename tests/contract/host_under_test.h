@@ -81,6 +81,9 @@ class Contract : public testing::TestWithParam<BackEnd> {
 
   std::unique_ptr<HostUnderTest> host_;
   std::string folder_;
+
+ private:
+  std::ptrdiff_t descriptors_before_ = 0;
 };
 
 std::vector<std::byte> some_bytes(std::uint64_t seed, std::size_t count);
