@@ -1,0 +1,40 @@
+// Console: everything that zferry says. Data goes to standard output, this goes to standard error: a progress line on a
+// terminal, plain lines elsewhere, JSON Lines with --json (docs/json-lines.schema.json).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "transfer.h"
+
+namespace zferry::cli {
+
+class Console {
+ public:
+  Console(bool json, bool quiet);
+  void listening(const std::string& address, std::uint16_t port);
+  void info(const std::string& text);
+  void warning(const std::string& text);
+  void progress(const Progress& progress, Duration elapsed);
+  // The last word of a transfer. Returns the exit code.
+  int end(const std::string& role, const Report& report, Duration elapsed);
+  // The last word where there was no transfer. Returns the exit code.
+  int end(const Error& error);
+
+ private:
+  void line(const std::string& text);
+  void log(const char* level, const std::string& text);
+  void clear_progress();
+  std::string progress_text(const Progress& progress, Duration elapsed);
+
+  const bool json_;
+  const bool quiet_;
+  const bool terminal_;
+  bool progress_shown_ = false;
+  int notices_left_ = 50;  // strangers can cause notices: no flood of them
+  std::uint64_t last_bytes_ = 0;
+  Duration last_elapsed_{0};
+  double rate_ = 0;  // smoothed, bytes a second
+};
+
+}  // namespace zferry::cli

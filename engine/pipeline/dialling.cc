@@ -1,0 +1,70 @@
+#include "pipeline/meeting.h"
+#include "wire/frame.h"
+
+namespace zferry::pipeline {
+
+Dialling::Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role, LaneDone done)
+    : host_(host), meeting_(meeting), dialler_(host, meeting.credentials, lane, role), done_(std::move(done)) {}
+
+void Dialling::start() {
+  host_.network.connect(meeting_.endpoint, meeting_.connect_patience,
+                        lifeline_.guard([this](Result<std::unique_ptr<io::ByteStream>> stream) {
+                          if (!stream) return finish(stream.take_error());
+                          connected(std::move(*stream));
+                        }));
+}
+
+void Dialling::connected(std::unique_ptr<io::ByteStream> stream) {
+  stream_ = std::move(stream);
+  timer_ = host_.loop.after(meeting_.handshake_grace, lifeline_.guard([this] {
+    timer_ = 0;
+    finish(Error{Fault::kLinkLost, stream_->name() + " took the connection but did not answer",
+                 "check that a zferry listens there"});
+  }));
+  auto message = std::make_shared<std::vector<std::byte>>(dialler_.first_message());
+  stream_->write(*message, lifeline_.guard([this, message](Result<std::size_t> sent) {
+    if (!sent) return finish(silent_end(sent.error().what));
+    answer_ = std::make_shared<std::vector<std::byte>>(limits::kFirstMessageBytes);
+    read_answer();
+  }));
+}
+
+void Dialling::read_answer() {
+  Bytes rest = Bytes(*answer_).subspan(answer_bytes_);
+  stream_->read(rest, lifeline_.guard([this, keep = answer_](Result<std::size_t> count) {
+    if (!count) return finish(silent_end(count.error().what));
+    if (*count == 0) return finish(silent_end("it closed the connection"));
+    answer_bytes_ += *count;
+    if (answer_bytes_ < answer_->size()) return read_answer();
+    EstablishedLane lane;
+    if (Status read = dialler_.read_answer(*answer_, lane); !read) return finish(read.take_error());
+    lane.stream = std::move(stream_);
+    // The proof goes before anything else: the other end holds nothing for us until it has it.
+    auto proof = std::make_shared<std::vector<std::byte>>(proof_bytes());
+    auto header = wire::encode_frame_header(wire::FrameType::kHeartbeat, 0);
+    std::copy(header.begin(), header.end(), proof->begin());
+    lane.sealer->seal(header, {}, Bytes(*proof).subspan(wire::kFrameHeaderBytes));
+    auto shared = std::make_shared<EstablishedLane>(std::move(lane));
+    shared->stream->write(*proof, lifeline_.guard([this, proof, shared](Result<std::size_t> sent) {
+      if (!sent) return finish(silent_end(sent.error().what));
+      finish(std::move(*shared));
+    }));
+  }));
+}
+
+// A listener that cannot open the greeting hangs up without a word, so that strangers learn nothing.
+Error Dialling::silent_end(const std::string& how) const {
+  return {Fault::kNotAllowed,
+          (stream_ ? stream_->name() : meeting_.endpoint.host) + " ended the handshake without an answer (" + how + ")",
+          "most likely the two ends do not have each other's keys or the same secret: compare `zferry key pub` there "
+          "with --peer here"};
+}
+
+void Dialling::finish(Result<EstablishedLane> result) {
+  host_.loop.cancel(timer_);
+  timer_ = 0;
+  LaneDone done = std::move(done_);
+  done(std::move(result));
+}
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,64 @@
+// The two handshake messages of a lane: their one size, their clear prologue, their padding, and how each end makes and
+// reads them. docs/PROTOCOL.md, "Handshake". Sans I/O; Dialler and Answerer mirror each other. One lane each; one
+// thread.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "pipeline/host.h"
+#include "pipeline/lane_keys.h"
+#include "pipeline/settings.h"
+
+namespace zferry::pipeline {
+
+// The dialling end: message 1 out, message 2 in.
+class Dialler {
+ public:
+  // REQUIRES: credentials with `own` and `peer`, or `secret`.
+  Dialler(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role);
+  std::vector<std::byte> first_message();
+  // Fills in all of `lane` but its stream. Errors: kNotAllowed, kProtocol, kBusy, …: what the listener said, or that it
+  // did not open.
+  Status read_answer(ConstBytes message, EstablishedLane& lane);
+
+ private:
+  wire::Role role_;
+  wire::Offer offer_;
+  std::vector<std::byte> prologue_;
+  Principal principal_{};
+  std::optional<seal::Handshake> handshake_;
+};
+
+// The listening end: message 1 in, message 2 out, the dialler's first frame in. Nothing is claimed, allocated or
+// started before that.
+class Answerer {
+ public:
+  Answerer(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role);
+  // `busy`: a session runs already. The answer to a message 1 that opens; a refusal inside it is told to the dialler
+  // alone. Errors: kNotAllowed or kProtocol: what came is not answered at all.
+  Result<std::vector<std::byte>> answer(ConstBytes message, bool busy);
+  // Why the dialler was refused in the answer; kNone when it was not.
+  Fault refusal() const { return refusal_; }
+  // The dialler's first frame: it proves that the dialler is there now. Fills in all of `lane` but its stream. Errors:
+  // kNotAllowed.
+  Status read_proof(ConstBytes frame, EstablishedLane& lane);
+
+ private:
+  Fault judge(const wire::Offer& offer, bool busy);
+
+  const Host& host_;
+  const Credentials& credentials_;
+  const LaneSettings& settings_;
+  wire::Role role_;
+  Fault refusal_ = Fault::kNone;
+  seal::Cipher cipher_ = seal::Cipher::kChaCha20Poly1305;
+  Principal principal_{};
+  std::optional<seal::Handshake> handshake_;
+};
+
+// The dialler's first frame, an empty heartbeat: its length on the wire.
+std::size_t proof_bytes();
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,104 @@
+#include "pipeline/lane.h"
+
+#include "pipeline/lane_receiver.h"
+#include "pipeline/lane_sender.h"
+
+namespace zferry::pipeline {
+
+Lane::Lane(Host& host, const LaneSettings& settings, EstablishedLane established, flow::BufferPool& pool,
+           LaneEvents events)
+    : host_(host),
+      settings_(settings),
+      events_(std::move(events)),
+      stream_(std::move(established.stream)),
+      peer_(stream_->name()),
+      cipher_(established.cipher),
+      principal_(established.principal),
+      heard_(host.loop.now()) {
+  LaneSender::Events sending;
+  sending.room = [this] {
+    if (events_.room && !over_) events_.room();
+  };
+  sending.drained = [this] {
+    if (closing_) stream_->shutdown_write();
+  };
+  sending.failed = [this](Error why) { lost(std::move(why)); };
+  sender_ = std::make_unique<LaneSender>(host, settings, *stream_, std::move(established.sealer), std::move(sending));
+
+  LaneReceiver::Events receiving;
+  receiving.heard = [this] { heard_ = host_.loop.now(); };
+  receiving.failed = [this](Error why) { lost(std::move(why)); };
+  receiving.arrived = [this](std::vector<Arrival> arrivals) {
+    // A listener may end the lane from inside an event.
+    for (Arrival& arrival : arrivals) {
+      bool alive = false;
+      auto deliver = lifeline_.guard([&] {
+        alive = !over_;
+        if (!alive) return;
+        if (arrival.type == wire::FrameType::kBlock) return events_.block(arrival.block, std::move(arrival.packed));
+        if (arrival.type != wire::FrameType::kHeartbeat) return events_.message(arrival.type, arrival.message);
+        if (Status empty = wire::decode_empty(arrival.message, "HEARTBEAT"); !empty) lost(empty.take_error());
+      });
+      deliver();
+      if (!alive) return;
+    }
+  };
+  receiving.ended = [this] {
+    if (!closing_) return lost({Fault::kLinkLost, peer_ + " closed the connection in mid-session", {}});
+    over_ = true;
+    if (events_.closed) events_.closed();
+  };
+  receiver_ = std::make_unique<LaneReceiver>(host, settings, *stream_, std::move(established.opener), pool,
+                                             std::move(receiving));
+}
+
+Lane::~Lane() { host_.loop.cancel(beat_); }
+
+void Lane::start() {
+  receiver_->start();
+  beat_ = host_.loop.after(settings_.heartbeat_every, lifeline_.guard([this] { heartbeat(); }));
+}
+
+void Lane::send(wire::FrameType type, const wire::Message& message) {
+  if (!over_ && !closing_) sender_->send(type, message);
+}
+
+bool Lane::has_room() const { return !over_ && !closing_ && sender_->has_room(); }
+
+void Lane::send_block(const wire::Block& block, flow::Slice packed) {
+  ZF_ASSERT(has_room());
+  sender_->send_block(block, std::move(packed));
+}
+
+void Lane::close() {
+  if (over_ || closing_) return;
+  closing_ = true;
+  if (sender_->idle()) stream_->shutdown_write();
+}
+
+std::uint64_t Lane::sent_bytes() const { return sender_->sent_bytes(); }
+std::uint64_t Lane::received_bytes() const { return receiver_->received_bytes(); }
+
+void Lane::lost(Error why) {
+  if (over_) return;
+  over_ = true;
+  if (events_.lost) events_.lost(std::move(why));
+}
+
+// A frame at least every beat says "alive"; nothing at all from the peer for long says "dead". Neither says anything of
+// progress.
+void Lane::heartbeat() {
+  beat_ = 0;
+  if (over_) return;
+  TimePoint now = host_.loop.now();
+  if (now - heard_ >= settings_.silence_max)
+    return lost({Fault::kLinkLost,
+                 peer_ + " has been silent for " + std::to_string(static_cast<int>(seconds(now - heard_))) + " s",
+                 {}});
+  if (!closing_ && sender_->idle() && sender_->sent_bytes() == sent_at_last_beat_)
+    sender_->send(wire::FrameType::kHeartbeat, {});
+  sent_at_last_beat_ = sender_->sent_bytes();
+  beat_ = host_.loop.after(settings_.heartbeat_every, lifeline_.guard([this] { heartbeat(); }));
+}
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,75 @@
+// Lane: one established connection of a session: messages and blocks out, messages and blocks in, sealed and opened on
+// the way. docs/PROTOCOL.md, "Frames". Sealing and opening run on the workers, one job at a time each way, so that a
+// nonce has one owner. Threading: the loop's; jobs own what they touch.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/lifeline.h"
+#include "base/result.h"
+#include "flow/buffer_pool.h"
+#include "pipeline/host.h"
+#include "pipeline/lane_keys.h"
+#include "pipeline/settings.h"
+#include "wire/frame.h"
+#include "wire/messages.h"
+
+namespace zferry::pipeline {
+
+struct LaneEvents {
+  std::function<void(wire::FrameType, ConstBytes)>
+      message;  // a control frame's plaintext; may be any type but BLOCK and DATA
+  std::function<void(const wire::Block&, flow::Slice)> block;  // a whole packed block
+  std::function<void()> room;                                  // has_room() became true
+  std::function<void(Error)> lost;  // cut, silent, or the peer sent what does not open; once, the last
+  std::function<void()> closed;     // after close(): everything went out and the peer hung up; once, the last
+};
+
+class LaneSender;
+class LaneReceiver;
+
+class Lane {
+ public:
+  // `pool` gives the buffers of the blocks that come in.
+  Lane(Host& host, const LaneSettings& settings, EstablishedLane established, flow::BufferPool& pool,
+       LaneEvents events);
+  ~Lane();
+  void start();
+  // Queues a control frame behind what is queued already. Only what the protocol bounds in number may be sent so.
+  void send(wire::FrameType type, const wire::Message& message);
+  // True when a block would not wait long behind others.
+  bool has_room() const;
+  // Queues a block; `packed` is held until it is sealed. REQUIRES: has_room().
+  void send_block(const wire::Block& block, flow::Slice packed);
+  // Sends what is queued, then hangs up; incoming frames still come. Ends with `closed` or `lost`.
+  void close();
+  std::uint64_t sent_bytes() const;
+  std::uint64_t received_bytes() const;
+  const std::string& peer() const { return peer_; }
+  seal::Cipher cipher() const { return cipher_; }
+  const Principal& principal() const { return principal_; }
+
+ private:
+  void lost(Error why);
+  void heartbeat();
+
+  Host& host_;
+  const LaneSettings& settings_;
+  LaneEvents events_;
+  std::unique_ptr<io::ByteStream> stream_;
+  std::string peer_;
+  seal::Cipher cipher_;
+  Principal principal_;
+  bool over_ = false;
+  bool closing_ = false;
+  std::unique_ptr<LaneSender> sender_;
+  std::unique_ptr<LaneReceiver> receiver_;
+  TimePoint heard_;
+  std::uint64_t sent_at_last_beat_ = 0;
+  io::TimerId beat_ = 0;
+  Lifeline lifeline_;
+};
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,81 @@
+// LaneReceiver: the receiving half of a lane. Bytes are read into one of two buffers; the whole frames in it are opened
+// by a worker, DATA straight into the block that it belongs to, while the other buffer fills. Mirror: lane_sender.h.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/lifeline.h"
+#include "base/result.h"
+#include "flow/buffer_pool.h"
+#include "pipeline/host.h"
+#include "pipeline/settings.h"
+#include "seal/lane_cipher.h"
+#include "wire/frame.h"
+#include "wire/messages.h"
+
+namespace zferry::pipeline {
+
+// A control frame, or a whole block: what comes out of opening.
+struct Arrival {
+  wire::FrameType type;
+  std::vector<std::byte> message;  // not of a block
+  wire::Block block;
+  flow::Slice packed;
+};
+
+// Opens frames in their order and puts blocks together. Owned by one job at a time.
+class FrameOpener {
+ public:
+  FrameOpener(std::unique_ptr<seal::Opener> opener, flow::BufferPool& pool) : opener_(std::move(opener)), pool_(pool) {}
+  // Opens the frames that `bytes` holds, all whole. Errors: kProtocol. What came before an error is in `out`.
+  Status open(ConstBytes bytes, std::vector<Arrival>& out);
+
+ private:
+  Status open_data(ConstBytes header, ConstBytes sealed, std::vector<Arrival>& out);
+  Status begin_block(const std::vector<std::byte>& message);
+
+  std::unique_ptr<seal::Opener> opener_;
+  flow::BufferPool& pool_;
+  std::optional<wire::Block> block_;  // the one that DATA belongs to
+  flow::Buffer buffer_;
+  std::size_t filled_ = 0;
+};
+
+class LaneReceiver {
+ public:
+  struct Events {
+    std::function<void()> heard;  // bytes came
+    std::function<void(std::vector<Arrival>)> arrived;
+    std::function<void(Error)> failed;  // a frame that does not open, or the link's error
+    std::function<void()> ended;        // the peer hung up
+  };
+  LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStream& stream, std::unique_ptr<seal::Opener> opener,
+               flow::BufferPool& pool, Events events);
+  void start() { read_more(); }
+  std::uint64_t received_bytes() const { return received_bytes_; }
+
+ private:
+  using Memory = std::shared_ptr<std::vector<std::byte>>;
+  void read_more();
+  void open_next();
+  // Length of the whole frames at the front of the current buffer. Errors: kProtocol.
+  Result<std::size_t> whole_frames() const;
+
+  Host& host_;
+  io::ByteStream& stream_;
+  std::shared_ptr<FrameOpener> opener_;
+  Events events_;
+  Memory current_;  // being filled
+  Memory other_;    // being opened, or spare
+  std::size_t filled_ = 0;
+  bool reading_ = false;
+  bool opening_ = false;
+  bool ended_ = false;
+  std::uint64_t received_bytes_ = 0;
+  Lifeline lifeline_;
+};
+
+}  // namespace zferry::pipeline

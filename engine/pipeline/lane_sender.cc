@@ -1,0 +1,144 @@
+#include "pipeline/lane_sender.h"
+
+#include <algorithm>
+
+namespace zferry::pipeline {
+namespace {
+
+// With --limit the link gets pieces of about this long, so that the rate is smooth and other traffic gets its turn.
+constexpr Duration kPieceTime = std::chrono::milliseconds(10);
+constexpr std::size_t kPieceBytesMin = 1400;
+
+std::size_t sealed_bytes(std::size_t plaintext_bytes, std::size_t frame_bytes) {
+  std::size_t frames = (plaintext_bytes + frame_bytes - 1) / frame_bytes;
+  return plaintext_bytes + frames * wire::kFrameOverheadBytes;
+}
+
+}  // namespace
+
+LaneSender::LaneSender(Host& host, const LaneSettings& settings, io::ByteStream& stream,
+                       std::unique_ptr<seal::Sealer> sealer, Events events)
+    : host_(host), settings_(settings), stream_(stream), sealer_(std::move(sealer)), events_(std::move(events)) {}
+
+void LaneSender::send(wire::FrameType type, const wire::Message& message) {
+  ZF_ASSERT(message.size() <= limits::kControlBytesMax);
+  queue_.push_back({type, message, {}});
+  seal_next();
+}
+
+void LaneSender::send_block(const wire::Block& block, flow::Slice packed) {
+  ++blocks_waiting_;
+  queue_.push_back({wire::FrameType::kBlock, wire::encode(block), std::move(packed)});
+  seal_next();
+}
+
+std::size_t LaneSender::seal_frame(seal::Sealer& sealer, wire::FrameType type, ConstBytes plaintext, Bytes out) {
+  auto header = wire::encode_frame_header(type, plaintext.size());
+  std::copy(header.begin(), header.end(), out.begin());
+  sealer.seal(header, plaintext, out.subspan(wire::kFrameHeaderBytes, plaintext.size() + seal::kTagBytes));
+  return plaintext.size() + wire::kFrameOverheadBytes;
+}
+
+std::size_t LaneSender::seal_block(seal::Sealer& sealer, const Item& item, std::size_t frame_bytes, Bytes out) {
+  std::size_t used = seal_frame(sealer, wire::FrameType::kBlock, item.message, out);
+  for (ConstBytes rest = item.packed.bytes; !rest.empty();) {
+    ConstBytes piece = rest.first(std::min(rest.size(), frame_bytes));
+    used += seal_frame(sealer, wire::FrameType::kData, piece, out.subspan(used));
+    rest = rest.subspan(piece.size());
+  }
+  return used;
+}
+
+void LaneSender::seal_next() {
+  while (!queue_.empty() && !sealing_) {
+    auto item = std::make_shared<Item>(std::move(queue_.front()));
+    queue_.pop_front();
+    std::size_t bytes = item->message.size() + wire::kFrameOverheadBytes;
+    if (item->packed.bytes.empty()) {
+      auto memory = std::make_shared<std::vector<std::byte>>(bytes);
+      seal_frame(*sealer_, item->type, item->message, *memory);
+      sealed_.push_back({std::move(memory), bytes, false});
+      write_next();
+      continue;
+    }
+    bytes += sealed_bytes(item->packed.bytes.size(), settings_.frame_bytes);
+    Memory memory = std::make_shared<std::vector<std::byte>>();
+    if (!spare_.empty()) {
+      memory = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    if (memory->size() < bytes) memory->resize(bytes);
+    sealing_ = true;
+    auto job = [sealer = sealer_, item, memory, frame_bytes = settings_.frame_bytes] {
+      seal_block(*sealer, *item, frame_bytes, *memory);
+      item->packed =
+          {};  // the packed form is the sender's no longer: it lives on only where it waits for its acknowledgement
+    };
+    host_.workers.run(std::move(job), lifeline_.guard([this, memory, bytes] {
+      sealing_ = false;
+      --blocks_waiting_;
+      ++blocks_sealed_;
+      sealed_.push_back({memory, bytes, true});
+      write_next();
+      seal_next();
+    }));
+  }
+}
+
+std::size_t LaneSender::piece_bytes() {
+  const Sealed& head = sealed_.front();
+  std::size_t rest = head.bytes - written_of_head_;
+  if (settings_.rate_bytes_per_s == 0) return rest;
+  auto piece = static_cast<std::size_t>(static_cast<double>(settings_.rate_bytes_per_s) * seconds(kPieceTime));
+  return std::min(rest, std::max(piece, kPieceBytesMin));
+}
+
+void LaneSender::write_next() {
+  if (writing_ || sealed_.empty()) return;
+  std::size_t piece = piece_bytes();
+  if (settings_.rate_bytes_per_s > 0) {
+    TimePoint now = host_.loop.now();
+    if (now < next_write_) {
+      writing_ = true;
+      host_.loop.after(next_write_ - now, lifeline_.guard([this] {
+        writing_ = false;
+        write_next();
+      }));
+      return;
+    }
+    // A late timer is made up for, but never by more than a piece: no bursts after a pause.
+    TimePoint base = std::max(next_write_, TimePoint{now.since_start - kPieceTime});
+    next_write_ = base + Duration(static_cast<std::int64_t>(1e9 * static_cast<double>(piece) /
+                                                            static_cast<double>(settings_.rate_bytes_per_s)));
+  }
+  writing_ = true;
+  Memory memory = sealed_.front().memory;
+  ConstBytes bytes = ConstBytes(*memory).subspan(written_of_head_, piece);
+  stream_.write(bytes, lifeline_.guard([this, memory](Result<std::size_t> count) { wrote(std::move(count)); }));
+}
+
+void LaneSender::wrote(Result<std::size_t> count) {
+  writing_ = false;
+  if (!count) return events_.failed(count.take_error());
+  sent_bytes_ += *count;
+  written_of_head_ += *count;
+  bool room = false;
+  if (written_of_head_ == sealed_.front().bytes) {
+    if (sealed_.front().is_block) {
+      --blocks_sealed_;
+      spare_.push_back(std::move(sealed_.front().memory));
+      room = true;
+    }
+    sealed_.pop_front();
+    written_of_head_ = 0;
+  }
+  write_next();
+  // The listener may end this object from inside its events.
+  auto still_here = lifeline_.guard([this] {
+    if (idle()) events_.drained();
+  });
+  if (room) events_.room();
+  still_here();
+}
+
+}  // namespace zferry::pipeline

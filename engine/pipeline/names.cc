@@ -1,0 +1,44 @@
+#include "pipeline/names.h"
+
+#include <sodium.h>
+
+#include <cstring>
+
+namespace zferry::pipeline {
+
+namespace {
+constexpr std::size_t kNameHashBytes = 20;
+}
+
+std::string record_name(const std::string& kind, std::initializer_list<ConstBytes> parts) {
+  crypto_generichash_state hash;
+  crypto_generichash_init(&hash, nullptr, 0, kNameHashBytes);
+  for (ConstBytes part : parts) {
+    std::uint64_t length = part.size();
+    crypto_generichash_update(&hash, reinterpret_cast<const unsigned char*>(&length), sizeof length);
+    crypto_generichash_update(&hash, as_uchar(part), part.size());
+  }
+  std::array<std::byte, kNameHashBytes> name{};
+  crypto_generichash_final(&hash, as_uchar(Bytes(name)), name.size());
+  return kind + "-" + to_hex(name);
+}
+
+wire::Id session_identity(const std::optional<wire::Id>& of_stream, const std::string& session_name,
+                          RandomSource& random) {
+  if (of_stream) return *of_stream;
+  wire::Id identity;
+  if (session_name.empty()) {
+    random.fill(identity);
+    return identity;
+  }
+  constexpr std::string_view label = "zferry session name";
+  crypto_generichash(as_uchar(Bytes(identity)), identity.size(), as_uchar(as_bytes(session_name)), session_name.size(),
+                     as_uchar(as_bytes(label)), label.size());
+  return identity;
+}
+
+std::string interrupted_text(int signal_number, const std::string& end) {
+  return "the operator ended the " + end + " (" + strsignal(signal_number) + ")";
+}
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,90 @@
+// ReceivePipeline: packed blocks, in any order, to the stream, in order. docs/ARCHITECTURE.md, "Data flows one way".
+// Mirror: send_pipeline.h.
+//
+//   (a lane gives) -> [ unpack, leaf ] -> join -> parse, chain -> write, the tail withheld
+//                     on the workers, by block
+// Threading: the loop's; the bracket's jobs own what they touch.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "base/lifeline.h"
+#include "flow/buffer_pool.h"
+#include "flow/ordered_queue.h"
+#include "pipeline/host.h"
+#include "pipeline/outlet.h"
+#include "pipeline/send_pipeline.h"
+#include "seal/leaf.h"
+#include "wire/messages.h"
+#include "zstream/walker.h"
+
+namespace zferry::pipeline {
+
+// A block on its way through the target. Each stage fills in its part.
+struct IncomingBlock {
+  wire::Block header;
+  flow::Slice packed;  // let go when unpacked
+  flow::Slice raw;
+  std::optional<seal::Leaf> leaf;  // where the block is a whole leaf
+  Status unpacked;
+};
+
+class ReceivePipeline {
+ public:
+  struct Events {
+    std::function<void()> progress;  // received() or delivered() grew
+    std::function<void(wire::Completion)> finished;
+    std::function<void(Error)> failed;  // once
+  };
+  // `packed_pool` is what the lane puts blocks into: together with what the pipeline holds itself it bounds the credit.
+  ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
+                  std::size_t block_bytes, std::size_t window_blocks, Events events);
+
+  void take(const wire::Block& header, flow::Slice packed);
+  // The source says that this is the end. Calls `verdict` once every block was joined, with what is wrong if something
+  // is.
+  void check_final(const wire::Final& final, std::function<void(Status)> verdict);
+  // The stream is whole: the tail goes out and the destination is completed.
+  void release() { outlet_.release(); }
+  void drop(std::function<void()> gone) { outlet_.drop(std::move(gone)); }
+
+  // Blocks below this are in memory; below that, written; below the last, welcome.
+  std::uint64_t received() const { return received_; }
+  std::uint64_t delivered() const { return delivered_; }
+  std::uint64_t credit() const { return delivered_ + window_blocks_; }
+  std::uint64_t written_bytes() const { return outlet_.written_bytes(); }
+  seal::StreamDigest digest() const { return chain_.digest(); }
+  const zstream::RecordWalker& walker() const { return walker_; }
+  bool writing() const { return outlet_.writing(); }
+
+ private:
+  using BlockPtr = std::shared_ptr<IncomingBlock>;
+  void join();
+  void note_written();
+  Status judge(const wire::Final& final);
+  void fail(Error why);
+
+  Host& host_;
+  const std::size_t block_bytes_;
+  const std::uint64_t window_blocks_;
+  Events events_;
+  flow::BufferPool raw_pool_;
+  std::shared_ptr<const seal::SecretBytes> leaf_key_;
+  seal::LeafChain chain_;
+  zstream::RecordWalker walker_;
+  std::uint64_t received_ = 0;
+  std::uint64_t delivered_ = 0;
+  flow::OrderedQueue<char> arrived_;  // which blocks came
+  flow::OrderedQueue<BlockPtr> queue_;
+  std::deque<std::uint64_t> block_ends_;  // stream offsets of the ends of joined blocks that are not written yet
+  std::optional<wire::Final> final_;
+  std::function<void(Status)> verdict_;
+  bool failed_ = false;
+  Outlet outlet_;
+  Lifeline lifeline_;
+};
+
+}  // namespace zferry::pipeline

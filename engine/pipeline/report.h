@@ -1,0 +1,36 @@
+// Report: the end of a session as one end knows it, and Progress: its course. What the command line prints is made from
+// these alone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "session/ending.h"
+
+namespace zferry::pipeline {
+
+enum class Bottleneck { kUnknown, kSource, kCpu, kLink, kTarget };
+
+struct Progress {
+  std::uint64_t stream_bytes = 0;     // read at the source, written at the target
+  std::uint64_t acked_bytes = 0;      // source: received by the target
+  std::uint64_t wire_bytes = 0;       // frames sent or received on the link, both directions' payload of this end
+  std::uint64_t size_hint_bytes = 0;  // 0: unknown
+  Bottleneck bottleneck = Bottleneck::kUnknown;
+  std::string stage;  // "waiting", "streaming", "finishing"
+};
+
+struct Report {
+  session::Ending ending;
+  Progress progress;
+  std::string producer;     // "unknown" (piped), "exit code 0", …; empty where not known at this end
+  std::string stream_name;  // toname or session name, escaped
+  std::string digest;       // hex; empty before the end
+  std::string peer;         // address
+  std::string cipher;
+  std::uint64_t records = 0;  // of a ZFS stream
+  std::uint64_t checksums_verified = 0;
+  bool source_informed = false;  // target: DONE came
+};
+
+}  // namespace zferry::pipeline

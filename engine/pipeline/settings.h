@@ -1,0 +1,74 @@
+// Settings of one end of a session: who it is, whom it trusts, how it meets its peer, and the sizes that tests and the
+// simulator shrink.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "io/network.h"
+#include "pack/pack.h"
+#include "seal/keys.h"
+#include "seal/lane_cipher.h"
+
+namespace zferry::pipeline {
+
+// Either `own` with `peer` (who dials) or `allowed` (who listens), or `secret`.
+struct Credentials {
+  std::optional<seal::SecretBytes> own;
+  std::optional<seal::PublicKey> peer;
+  std::vector<seal::PublicKey> allowed;
+  std::optional<seal::SecretBytes> secret;
+};
+
+struct LaneSettings {
+  std::vector<seal::Cipher> ciphers;                 // that this end can do, the fastest first
+  std::size_t block_bytes = limits::kBlockBytesMax;  // also the length of a leaf
+  std::size_t frame_bytes = limits::kFrameBytesMax;
+  Duration heartbeat_every = limits::kHeartbeatEvery;
+  Duration silence_max = limits::kSilenceMax;
+  std::uint64_t rate_bytes_per_s = 0;  // of what goes onto the link; 0: as fast as it takes it
+};
+
+struct MeetingSettings {
+  bool listen = false;  // else dial
+  io::Endpoint endpoint;
+  Duration connect_patience = limits::kConnectPatience;
+  Duration handshake_grace = limits::kHandshakeGrace;
+  Credentials credentials;
+};
+
+// Lines for the operator, as they come: "listening on …", "refused …". One of the few things that go up.
+struct Notices {
+  std::function<void(const std::string& address, std::uint16_t port)> listening;
+  std::function<void(const std::string& text)> info;
+  std::function<void(const std::string& text)> warning;
+};
+
+struct SourceSettings {
+  MeetingSettings meeting;
+  LaneSettings lane;
+  pack::PackSettings pack;
+  std::vector<std::string> producer;  // argv; empty: standard input
+  std::string session_name;           // identity of what is not a ZFS stream; empty: random
+  std::uint64_t size_hint_bytes = 0;
+  bool allow_empty = false;
+  std::size_t pool_buffers = limits::kPoolBuffers;
+  Notices notices;
+};
+
+struct TargetSettings {
+  MeetingSettings meeting;
+  LaneSettings lane;
+  std::vector<std::string> consumer;  // argv; empty: out_path, or standard output
+  std::string out_path;
+  Duration linger = limits::kLinger;
+  Duration consumer_grace = std::chrono::seconds(10);  // for a consumer to end by itself once its input is closed
+  std::size_t pool_buffers = limits::kPoolBuffers;
+  Notices notices;
+};
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,327 @@
+#include "pipeline/source.h"
+
+#include <csignal>
+#include <utility>
+
+#include "pipeline/names.h"
+
+namespace zferry::pipeline {
+
+using session::SourceAction;
+using session::SourceNews;
+using session::SourceState;
+
+Source::Source(Host& host, const SourceSettings& settings, std::function<void(const Report&)> done)
+    : host_(host), settings_(settings), done_(std::move(done)) {
+  report_.producer = settings.producer.empty() ? "unknown" : "";
+}
+
+Source::~Source() { host_.loop.cancel(deadline_timer_); }
+
+void Source::start() {
+  report_.progress.stage = "waiting";
+  if (!settings_.meeting.listen) {
+    auto met = lifeline_.guard([this](Result<EstablishedLane> lane) {
+      if (!lane) return feed(Event::kLaneLost, {lane.take_error()});
+      lane_up(std::move(*lane));
+    });
+    // std::function wants what can be copied; the lane itself cannot, so it goes by way of its result.
+    dialling_ =
+        std::make_unique<Dialling>(host_, settings_.meeting, settings_.lane, wire::Role::kSource, std::move(met));
+    return dialling_->start();
+  }
+  reception_ =
+      std::make_unique<Reception>(host_, settings_.meeting, settings_.lane, wire::Role::kSource, settings_.notices,
+                                  lifeline_.guard([this](EstablishedLane lane) { lane_up(std::move(lane)); }));
+  if (Status listening = reception_->start(); !listening) feed(Event::kLocalFailed, {listening.take_error()});
+}
+
+void Source::interrupt(int signal_number) {
+  feed(Event::kInterrupted,
+       {{Fault::kInterrupted, interrupted_text(signal_number, "source"), "run the same command again"}});
+}
+
+// Everything that happens comes through here and is served from the loop, one after the other: nothing is ended from
+// inside itself.
+void Source::feed(Event event, SourceNews news) {
+  news_.push_back({event, std::move(news)});
+  if (!std::exchange(news_scheduled_, true)) host_.loop.post(lifeline_.guard([this] { serve_news(); }));
+}
+
+void Source::serve_news() {
+  news_scheduled_ = false;
+  while (!news_.empty()) {
+    News next = std::move(news_.front());
+    news_.pop_front();
+    for (SourceAction action : core_.on(next.event, next.news, host_.loop.now())) act(action);
+    if (core_.state() == SourceState::kEnded) return;
+  }
+  arm_deadline();
+}
+
+void Source::arm_deadline() {
+  if (core_.deadline() == armed_for_) return;
+  armed_for_ = core_.deadline();
+  host_.loop.cancel(deadline_timer_);
+  if (armed_for_ == kNever) return;
+  deadline_timer_ =
+      host_.loop.after(armed_for_ - host_.loop.now(), lifeline_.guard([this] { feed(Event::kDeadline); }));
+}
+
+void Source::act(SourceAction action) {
+  switch (action) {
+    case SourceAction::kStartInput:
+      return start_input();
+    case SourceAction::kStopInput:
+      return stop_input();
+    case SourceAction::kSendOpen:
+      return send_open();
+    case SourceAction::kRaiseCredit:
+      return pump();
+    case SourceAction::kStartFlow:
+      return start_flow(false);
+    case SourceAction::kStartCompare:
+      return start_flow(true);
+    case SourceAction::kSaveMarker:
+      if (Status saved = host_.files.state().save(marker_, as_bytes("outcome unknown\n"));
+          !saved && settings_.notices.warning)
+        settings_.notices.warning("cannot note that the outcome is open: " + saved.error().what);
+      return;
+    case SourceAction::kClearMarker: {
+      Status removed = host_.files.state().remove(marker_);
+      if (!removed && settings_.notices.warning) settings_.notices.warning(removed.error().what);
+      return;
+    }
+    case SourceAction::kSendFinal:
+      return send_final();
+    case SourceAction::kSendDone:
+      return lane_->send(wire::FrameType::kDone, {});
+    case SourceAction::kSendAbort:
+      return send_abort();
+    case SourceAction::kCloseLane:
+      return lane_->close();
+    case SourceAction::kFinish:
+      return finish();
+    default:
+      return;  // what the core noted for itself
+  }
+}
+
+void Source::lane_up(EstablishedLane established) {
+  LaneEvents events;
+  events.message = [this](wire::FrameType type, ConstBytes bytes) { lane_message(type, bytes); };
+  events.block = [this](const wire::Block&, const flow::Slice&) {
+    feed(Event::kLocalFailed, {{Fault::kProtocol, "the target sent a block", {}}});
+  };
+  events.room = [this] { pump(); };
+  events.lost = [this](Error why) { feed(Event::kLaneLost, {std::move(why)}); };
+  events.closed = [this] { feed(Event::kLaneClosed); };
+  lane_ = std::make_unique<Lane>(host_, settings_.lane, std::move(established), no_blocks_, std::move(events));
+  report_.peer = lane_->peer();
+  report_.cipher = seal::cipher_name(lane_->cipher());
+  lane_->start();
+  feed(Event::kLaneUp);
+}
+
+void Source::lane_message(wire::FrameType type, ConstBytes bytes) {
+  auto breach = [this](const Error& error) { feed(Event::kLocalFailed, {error}); };
+  switch (type) {
+    case wire::FrameType::kOpened: {
+      auto opened = wire::decode_opened(bytes);
+      if (!opened) return breach(opened.error());
+      opened_ = *opened;
+      SourceNews news;
+      news.credit = opened->credit;
+      return feed(opened->how == wire::OpenedHow::kFromStart ? Event::kOpenedFromStart : Event::kOpenedAlready, news);
+    }
+    case wire::FrameType::kAck: {
+      auto ack = wire::decode_ack(bytes);
+      if (!ack) return breach(ack.error());
+      return got_ack(*ack);
+    }
+    case wire::FrameType::kFinalAck: {
+      auto final_ack = wire::decode_final_ack(bytes);
+      if (!final_ack) return breach(final_ack.error());
+      SourceNews news;
+      news.completion = final_ack->completion;
+      return feed(Event::kFinalAck, news);
+    }
+    case wire::FrameType::kAbort: {
+      auto abort = wire::decode_abort(bytes);
+      if (!abort) return breach(abort.error());
+      return feed(Event::kPeerAborted,
+                  {{abort->fault, "the target says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}}});
+    }
+    default:
+      return breach({Fault::kProtocol, "the target sent a " + std::string(wire::frame_type_name(type)), {}});
+  }
+}
+
+void Source::got_ack(const wire::Ack& ack) {
+  if (ack.received > next_number_)
+    return feed(Event::kLocalFailed, {{Fault::kProtocol, "the target acknowledged what was not sent", {}}});
+  while (!unacknowledged_.empty() && unacknowledged_.front().number < ack.received) {
+    report_.progress.acked_bytes = unacknowledged_.front().end_offset;
+    unacknowledged_.pop_front();
+  }
+  SourceNews news;
+  news.credit = ack.credit;
+  feed(Event::kAck, news);
+}
+
+void Source::start_input() {
+  dialling_.reset();
+  if (settings_.producer.empty()) {
+    auto input = host_.files.standard_input();
+    if (!input) return feed(Event::kLocalFailed, {input.take_error()});
+    input_ = std::move(*input);
+  } else {
+    auto child = host_.processes.spawn(settings_.producer, io::PipeEnd::kItsOutput);
+    if (!child) return feed(Event::kLocalFailed, {child.take_error()});
+    producer_ = std::move(*child);
+    producer_->on_exit(lifeline_.guard([this](io::ExitStatus status) {
+      producer_exit_ = status;
+      report_.producer = status.text();
+      check_whole();
+    }));
+  }
+  SendPipeline::Events events;
+  events.wanted = [this] { return lane_ && lane_->has_room() && (opened_ && next_number_ < core_.credit()); };
+  events.identified = [this] { feed(Event::kIdentified); };
+  events.ready = [this] { pump(); };
+  events.input_ended = [this] { check_whole(); };
+  events.failed = [this](Error why) { feed(Event::kLocalFailed, {std::move(why)}); };
+  pipeline_ = std::make_unique<SendPipeline>(
+      host_, producer_ ? producer_->pipe() : *input_,
+      SendPipeline::Settings{settings_.lane.block_bytes, settings_.pack, settings_.pool_buffers}, std::move(events));
+  pipeline_->start();
+}
+
+void Source::stop_input() {
+  report_.progress = progress();
+  pipeline_.reset();
+  input_.reset();
+  producer_.reset();
+}
+
+void Source::start_flow(bool compare_only) {
+  report_.progress.stage = compare_only ? "comparing" : "streaming";
+  pipeline_->begin(seal::SecretBytes(opened_->leaf_key), compare_only);
+  check_whole();
+}
+
+void Source::pump() {
+  if (!pipeline_ || core_.state() == SourceState::kAborting) return;
+  while (lane_->has_room()) {
+    std::optional<OutgoingBlock> block = pipeline_->next_block(core_.credit());
+    if (!block) break;
+    next_number_ = block->header.number + 1;
+    unacknowledged_.push_back({block->header.number, block->header.offset + block->header.raw_bytes, block->packed});
+    lane_->send_block(block->header, std::move(block->packed));
+  }
+  if (lane_->has_room()) pipeline_->pull();
+  check_whole();
+}
+
+// The stream is whole when the producer vouches for it (where it can), nothing is missing at its end, and everything is
+// on the link.
+void Source::check_whole() {
+  if (!pipeline_ || whole_) return;
+  bool failed_producer = producer_exit_ && !producer_exit_->success();
+  if (failed_producer) {
+    whole_ = true;
+    return feed(Event::kLocalFailed, {{Fault::kProducerFailed,
+                                       settings_.producer.front() + " ended with " + producer_exit_->text() +
+                                           " after " + std::to_string(pipeline_->stream_bytes()) + " bytes",
+                                       "see its own messages above"}});
+  }
+  if (!pipeline_->input_over() || (producer_ && !producer_exit_)) return;
+  Status whole = pipeline_->finish();
+  if (whole && pipeline_->stream_bytes() == 0 && !producer_ && !settings_.allow_empty)
+    whole = Error{Fault::kStreamIncomplete, "the input is empty: most likely the command before the pipe failed",
+                  "use `zferry send ... -- zfs send ...`, which sees its exit code; an empty stream on purpose needs "
+                  "--allow-empty"};
+  if (!whole) {
+    whole_ = true;
+    return feed(Event::kLocalFailed, {whole.take_error()});
+  }
+  bool flowing = core_.state() == SourceState::kStreaming || core_.state() == SourceState::kComparing;
+  if (!flowing || !pipeline_->drained()) return;
+  whole_ = true;
+  feed(Event::kStreamWhole);
+}
+
+void Source::send_open() {
+  const zstream::WalkSummary& summary = pipeline_->walker().summary();
+  report_.stream_name = settings_.session_name.empty() ? summary.toname : escaped(settings_.session_name);
+  auto of_stream = pipeline_->walker().identity();
+  identity_ = session_identity(of_stream, settings_.session_name, host_.random);
+  marker_ = record_name("unknown", {ConstBytes(identity_), ConstBytes(lane_->principal())});
+
+  wire::Open open;
+  open.identity = identity_;
+  host_.random.fill(std::as_writable_bytes(std::span(&open.incarnation, 1)));
+  open.kind = of_stream ? wire::StreamKind::kZfs : wire::StreamKind::kOpaque;
+  open.block_bytes_max = static_cast<std::uint32_t>(settings_.lane.block_bytes);
+  open.size_hint_bytes = settings_.size_hint_bytes;
+  open.name = report_.stream_name.substr(0, limits::kNameBytesMax);
+  Status prepared = host_.files.state().prepare();
+  auto marker = host_.files.state().load(marker_);
+  if (!prepared || !marker) {
+    open.earlier_run = wire::EarlierRun::kCannotKnow;
+    if (settings_.notices.warning)
+      settings_.notices.warning(
+          "the state folder cannot be used, so an outcome that stays open cannot be remembered: " +
+          (prepared ? marker.error().what : prepared.error().what));
+  } else if (*marker) {
+    open.earlier_run = wire::EarlierRun::kOutcomeUnknown;
+  }
+  lane_->send(wire::FrameType::kOpen, wire::encode(open));
+}
+
+void Source::send_final() {
+  report_.progress.stage = "finishing";
+  StreamEnd end = pipeline_->end();
+  wire::Final final;
+  final.stream_bytes = end.bytes;
+  final.blocks = end.blocks;
+  final.digest = end.digest;
+  final.producer = producer_exit_ ? wire::ProducerExit::kSuccess : wire::ProducerExit::kUnknown;
+  report_.digest = to_hex(end.digest);
+  lane_->send(wire::FrameType::kFinal, wire::encode(final));
+}
+
+void Source::send_abort() {
+  const Error& error = core_.ending().error;
+  lane_->send(wire::FrameType::kAbort,
+              wire::encode(wire::Abort{error.fault, error.what.substr(0, limits::kErrorTextBytesMax)}));
+}
+
+Bottleneck Source::bottleneck() const {
+  if (!pipeline_ || !lane_ || core_.state() != SourceState::kStreaming) return Bottleneck::kUnknown;
+  if (pipeline_->ready() > 0 && next_number_ >= core_.credit()) return Bottleneck::kTarget;
+  if (!lane_->has_room()) return Bottleneck::kLink;
+  return pipeline_->in_work() > 1 ? Bottleneck::kCpu : Bottleneck::kSource;
+}
+
+Progress Source::progress() const {
+  Progress progress = report_.progress;
+  if (pipeline_) progress.stream_bytes = pipeline_->stream_bytes();
+  if (lane_) progress.wire_bytes = lane_->sent_bytes();
+  progress.size_hint_bytes = settings_.size_hint_bytes;
+  progress.bottleneck = bottleneck();
+  return progress;
+}
+
+void Source::finish() {
+  report_.progress = progress();
+  report_.ending = core_.ending();
+  if (pipeline_) {
+    report_.checksums_verified = pipeline_->checksums_verified();
+    for (std::uint64_t count : pipeline_->walker().summary().records) report_.records += count;
+  }
+  host_.loop.cancel(deadline_timer_);
+  host_.loop.post(lifeline_.guard([this] { done_(report_); }));
+}
+
+}  // namespace zferry::pipeline

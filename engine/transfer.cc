@@ -1,0 +1,75 @@
+#include "transfer.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "base/lifeline.h"
+#include "io/posix_host.h"
+#include "pipeline/source.h"
+#include "pipeline/target.h"
+
+namespace zferry {
+namespace {
+
+io::Backend backend_of(IoChoice choice) {
+  switch (choice) {
+    case IoChoice::kUring:
+      return io::Backend::kUring;
+    case IoChoice::kPoll:
+      return io::Backend::kPoll;
+    default:
+      return io::Backend::kAuto;
+  }
+}
+
+std::size_t worker_count(int wanted) {
+  std::size_t count = wanted > 0 ? static_cast<std::size_t>(wanted) : std::max(1U, std::thread::hardware_concurrency());
+  return std::min(count, limits::kWorkersMax);
+}
+
+// One end on this machine: End is Source or Target, which have the same shape.
+template <class End, class Settings>
+Result<RunResult> run_end(Settings settings, const RunSettings& run) {
+  auto made = io::PosixHost::create({backend_of(run.io), run.state_folder});
+  if (!made) return made.take_error();
+  io::PosixHost& machine = **made;
+  if (run.on_backend) run.on_backend(machine.backend_name());
+  settings.lane.ciphers = seal::ciphers_by_speed();
+
+  io::Loop& loop = machine.loop();
+  flow::ThreadWorkers workers(worker_count(run.workers),
+                              [&loop](std::function<void()> task) { loop.post(std::move(task)); });
+  pipeline::Host host{loop,    machine.network(), machine.processes(), machine.files(),
+                      workers, system_random(),   seal::x25519()};
+  TimePoint started = loop.now();
+  std::optional<RunResult> result;
+  End end(host, settings, [&](const Report& report) {
+    result = RunResult{report, loop.now() - started};
+    machine.stop();
+  });
+  machine.on_interrupt([&end](int signal_number) { end.interrupt(signal_number); });
+
+  Lifeline lifeline;
+  std::function<void()> tick = [&] {
+    run.on_progress(end.progress(), loop.now() - started);
+    loop.after(run.progress_every, lifeline.guard(std::ref(tick)));
+  };
+  if (run.on_progress) loop.after(run.progress_every, lifeline.guard(std::ref(tick)));
+  end.start();
+  machine.run();
+  ZF_ASSERT(result);
+  return std::move(*result);
+}
+
+}  // namespace
+
+Result<RunResult> run_source(SourceSettings settings, const RunSettings& run) {
+  return run_end<pipeline::Source>(std::move(settings), run);
+}
+
+Result<RunResult> run_target(TargetSettings settings, const RunSettings& run) {
+  return run_end<pipeline::Target>(std::move(settings), run);
+}
+
+}  // namespace zferry
