@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace zferry::io {
+namespace {
+
+constexpr const char* kReading = "read from ";
+constexpr const char* kWriting = "write to ";
+
+}  // namespace
 
 SimConnection::SimConnection(SimCore& core, std::size_t number, SimLifeRef dialler, SimLifeRef listener,
                              const SimLinkSettings& settings)
@@ -28,6 +34,7 @@ void SimConnection::write(unsigned end, ConstBytes from, SizeDone done) {
   ZF_ASSERT(at.open && !at.writing);
   at.from = from;
   at.written = 0;
+  at.write_refused = flows_[end].end_wanted;
   at.writing = std::move(done);
   at.write_waking = true;
   core_.after(core_.io_delay(), at.life.get(), [this, end] { serve_write(end); });
@@ -119,7 +126,7 @@ void SimConnection::serve_read(unsigned end) {
   } else if (in.ended) {
     finish_read(end, std::size_t{0});
   } else if (at.failed) {
-    finish_read(end, at.error_told ? Result<std::size_t>(std::size_t{0}) : tell_error(at));
+    finish_read(end, at.error_told ? Result<std::size_t>(std::size_t{0}) : tell_error(at, kReading));
   }
 }
 
@@ -128,9 +135,9 @@ void SimConnection::serve_write(unsigned end) {
   at.write_waking = false;
   if (!at.writing) return;
   Flow& out = flows_[end];
-  if (at.failed) return finish_write(end, tell_error(at));
-  if (out.end_wanted && at.written == 0) {
-    return finish_write(end, Error{Fault::kLinkLost, "write after the end: Broken pipe", ""});
+  if (at.failed) return finish_write(end, tell_error(at, kWriting));
+  if (at.write_refused) {
+    return finish_write(end, Error{Fault::kLinkLost, kWriting + at.peer + ": Broken pipe", ""});
   }
   out.ring.set_capacity(settings_.buffer_bytes);
   while (at.written < at.from.size() && out.ring.room() > 0) {
@@ -158,10 +165,10 @@ void SimConnection::finish_write(unsigned end, Result<std::size_t> result) {
   done(std::move(result));
 }
 
-Result<std::size_t> SimConnection::tell_error(End& at) {
+Result<std::size_t> SimConnection::tell_error(End& at, const char* doing) {
   const char* what = at.error_told ? "Broken pipe" : at.error;
   at.error_told = true;
-  return Error{Fault::kLinkLost, what, ""};
+  return Error{Fault::kLinkLost, doing + at.peer + ": " + what, ""};
 }
 
 }  // namespace zferry::io

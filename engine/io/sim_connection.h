@@ -48,6 +48,9 @@ class SimConnection {
   void crash(unsigned end, SimCrash how);
   // The host of an end that lost its power is back and knows nothing of this connection.
   void forget(unsigned end);
+  // What this end calls the other: for stream names and errors.
+  void name_peer(unsigned end, std::string name) { ends_[end].peer = std::move(name); }
+  const std::string& peer(unsigned end) const { return ends_[end].peer; }
   const SimLife* owner(unsigned end) const { return ends_[end].life.get(); }
 
  private:
@@ -72,6 +75,7 @@ class SimConnection {
   };
   struct End {
     SimLifeRef life;
+    std::string peer{};
     bool open = true;
     bool powered_off = false;  // gone without a word
     bool failed = false;
@@ -83,6 +87,7 @@ class SimConnection {
     bool read_waking = false;
     ConstBytes from;
     std::size_t written = 0;
+    bool write_refused = false;  // it began after the end of this direction
     SizeDone writing;
     bool write_waking = false;
   };
@@ -100,7 +105,7 @@ class SimConnection {
   void serve_write(unsigned end);
   void finish_read(unsigned end, Result<std::size_t> result);
   void finish_write(unsigned end, Result<std::size_t> result);
-  Result<std::size_t> tell_error(End& at);
+  Result<std::size_t> tell_error(End& at, const char* doing);
   void abandon(unsigned end);
   std::size_t segment_length(const Flow& out, std::size_t bytes);
   void send(unsigned end, ConstBytes bytes);

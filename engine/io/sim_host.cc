@@ -33,7 +33,9 @@ class SimChild final : public Child {
   std::unique_ptr<SimPipe> pipe_;
 };
 
-Error cannot_run(const std::string& name, const char* why) { return Error{Fault::kCannotRun, name + ": " + why, ""}; }
+Error cannot_run(const std::string& name, const char* why) {
+  return Error{Fault::kCannotRun, "run " + escaped(name) + ": " + why, ""};
+}
 
 }  // namespace
 
@@ -120,14 +122,15 @@ void SimHost::add_program(const std::string& name, SimProgramMaker maker) {
 
 Result<std::unique_ptr<Child>> SimHost::spawn(const SimLifeRef& life, const std::vector<std::string>& argv,
                                               PipeEnd end) {
-  if (argv.empty()) return cannot_run("''", "an empty command");
+  if (argv.empty() || argv[0].empty()) return Error{Fault::kCannotRun, "no command to run", ""};
   if (!life->alive) return cannot_run(argv[0], "this host has crashed");
   for (std::size_t index = programs_.size(); index-- > 0;) {
     if (programs_[index].name != argv[0]) continue;
     SimProgram program = programs_[index].maker(argv);
     bool takes = std::holds_alternative<SimConsumer>(program);
     if (takes != (end == PipeEnd::kItsInput)) return cannot_run(argv[0], "scripted for the other end of a pipe");
-    children_.push_back(std::make_unique<SimProcess>(core_, life, argv[0], argv, std::move(program)));
+    children_.push_back(std::make_unique<SimProcess>(
+        core_, life, (takes ? "the input of " : "the output of ") + escaped(argv[0]), argv, std::move(program)));
     return Result<std::unique_ptr<Child>>(std::make_unique<SimChild>(*children_.back()));
   }
   return cannot_run(argv[0], "No such file or directory");

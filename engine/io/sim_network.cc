@@ -10,8 +10,8 @@ constexpr std::size_t kBacklogMax = 128;
 
 class SimSocket final : public ByteStream {
  public:
-  SimSocket(SimConnection& connection, unsigned end, SimLifeRef life, std::string name)
-      : connection_(connection), end_(end), life_(std::move(life)), name_(std::move(name)) {}
+  SimSocket(SimConnection& connection, unsigned end, SimLifeRef life)
+      : connection_(connection), end_(end), life_(std::move(life)), name_(connection.peer(end)) {}
   ~SimSocket() override {
     if (life_->alive) connection_.close(end_);
   }
@@ -55,6 +55,11 @@ bool is_this_host(const std::string& host, const SimLife& life) {
 }
 
 bool is_any(const std::string& host) { return host.empty() || host == "0.0.0.0" || host == "::"; }
+
+std::string address(const std::string& host) {
+  if (host == "localhost") return "127.0.0.1";
+  return host == "::1" ? "[::1]" : host;
+}
 
 std::optional<std::uint16_t> port_number(const std::string& text) {
   std::uint16_t number = 0;
@@ -106,7 +111,7 @@ void SimFabric::heal(const std::string& one, const std::string& other) {
 }
 
 const SimFabric::Site* SimFabric::find_site(const std::string& name, const SimLife& from) const {
-  if (is_any(name) || is_this_host(name, from)) return &sites_[from.site];
+  if (is_this_host(name, from)) return &sites_[from.site];
   auto found = std::find_if(sites_.begin(), sites_.end(), [&](const Site& site) { return site.name == name; });
   return found == sites_.end() ? nullptr : &*found;
 }
@@ -183,7 +188,11 @@ void SimFabric::arrive(const std::shared_ptr<Attempt>& attempt) {
   TimePoint back = core_.now() + settings.latency + core_.random_below(settings.jitter);
   if (port == nullptr) return answer_at(std::min(back, attempt->deadline), nullptr, "Connection refused");
   SimConnection& connection = make_connection(attempt->life, *port, link);
-  auto stream = std::make_unique<SimSocket>(connection, 0, attempt->life, site.name + ":" + attempt->to.port);
+  bool within = site.name == attempt->life->host;
+  std::string ephemeral = std::to_string(50000 + connection.number() % 10000);
+  connection.name_peer(0, address(attempt->to.host) + ":" + attempt->to.port);
+  connection.name_peer(1, address(within ? attempt->to.host : attempt->life->host) + ":" + ephemeral);
+  auto stream = std::make_unique<SimSocket>(connection, 0, attempt->life);
   answer_at(back, std::make_shared<std::unique_ptr<ByteStream>>(std::move(stream)), "");
 }
 
@@ -260,8 +269,7 @@ void SimFabric::serve(SimPort& port) {
   port.backlog.pop_front();
   core_.trace("#%zu accepted", connection.number());
   StreamDone done = std::exchange(port.accepting, nullptr);
-  std::string peer = connection.dialler() + ":" + std::to_string(50000 + connection.number() % 10000);
-  done(Result<std::unique_ptr<ByteStream>>(std::make_unique<SimSocket>(connection, 1, port.life, std::move(peer))));
+  done(Result<std::unique_ptr<ByteStream>>(std::make_unique<SimSocket>(connection, 1, port.life)));
 }
 
 void SimFabric::close(SimPort& port) {

@@ -219,7 +219,8 @@ void SimProcess::serve() {
 void SimProcess::serve_read() {
   std::optional<std::uint64_t> fails = producer().stream_fails_after_bytes;
   std::uint64_t before_failure = bytes_before(fails, transferred_);
-  if (before_failure == 0) return complete(Error{Fault::kInputFailed, "read " + name_ + ": Input/output error", ""});
+  if (before_failure == 0)
+    return complete(Error{Fault::kInputFailed, "read from " + name_ + ": Input/output error", ""});
   std::size_t there =
       static_cast<std::size_t>(std::min({before_failure, std::uint64_t{ring_.size()}, std::uint64_t{into_.size()}}));
   if (there == 0 && !record_.exited) return;
@@ -232,10 +233,10 @@ void SimProcess::serve_read() {
 
 void SimProcess::serve_write() {
   if (bytes_before(consumer().stream_fails_after_bytes, transferred_) == 0 && written_ < from_.size()) {
-    return complete(Error{Fault::kOutputFailed, "write " + name_ + ": No space left on device", ""});
+    return complete(Error{Fault::kOutputFailed, "write to " + name_ + ": No space left on device", ""});
   }
   if (record_.exited && written_ < from_.size()) {
-    return complete(Error{Fault::kOutputFailed, "write " + name_ + ": Broken pipe", ""});
+    return complete(Error{Fault::kOutputFailed, "write to " + name_ + ": Broken pipe", ""});
   }
   std::uint64_t most = bytes_before(consumer().stream_fails_after_bytes, transferred_);
   std::size_t count =

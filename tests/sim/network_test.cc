@@ -287,6 +287,23 @@ TEST(Closing, SendsWhatWasWrittenAndThenAnEnd) {
   EXPECT_EQ(receiver.bytes, sender.bytes);
 }
 
+TEST(Closing, AnEndDuringAWriteComesAfterItAndRefusesTheNext) {
+  Pair pair(14);
+  ASSERT_TRUE(pair.connect());
+  auto bytes = random_bytes(600'000, 1);
+  std::optional<bool> first, second;
+  pair.dialled->write(bytes, [&](Result<std::size_t> result) { first = result.ok(); });
+  pair.dialled->shutdown_write();
+  Receiver receiver(*pair.accepted, 1);
+  receiver.go();
+  ASSERT_TRUE(pair.world.run_until([&] { return receiver.ended && first; }, seconds(10)));
+  EXPECT_TRUE(*first);
+  EXPECT_EQ(receiver.bytes, bytes);
+  pair.dialled->write(bytes, [&](Result<std::size_t> result) { second = result.ok(); });
+  ASSERT_TRUE(pair.world.run_until([&] { return second.has_value(); }, seconds(10)));
+  EXPECT_FALSE(*second);
+}
+
 TEST(Closing, WithUnreadBytesResetsThePeer) {
   Pair pair(8);
   ASSERT_TRUE(pair.connect());
