@@ -17,7 +17,6 @@ Connector::Connector(PosixLoop& loop, Endpoint to, Duration patience, StreamDone
     : loop_(loop),
       to_(std::move(to)),
       deadline_(loop.now() + std::min<Duration>(patience, std::chrono::hours(24))),
-      patience_(patience),
       done_(std::move(done)),
       over_(std::move(over)) {}
 

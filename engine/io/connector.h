@@ -31,7 +31,6 @@ class Connector : public std::enable_shared_from_this<Connector> {
   PosixLoop& loop_;
   const Endpoint to_;
   const TimePoint deadline_;
-  const Duration patience_;
   StreamDone done_;
   std::function<void(Connector*)> over_;
 

@@ -16,7 +16,7 @@ namespace zferry::io {
 namespace {
 
 constexpr int kBacklog = 128;
-constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
+constexpr std::chrono::milliseconds kPauseAfterFailure{100};
 
 // A descriptor, or errno's number below 0.
 int listening_socket(const SocketAddress& address, bool dual_stack) {
@@ -75,8 +75,10 @@ Result<std::vector<UniqueFd>> listen_at_name(const Endpoint& at) {
   return fds;
 }
 
-bool out_of_descriptors(int error_number) {
-  return error_number == EMFILE || error_number == ENFILE || error_number == ENOBUFS || error_number == ENOMEM;
+// That connection is gone already, or was never there: the next one may come at once. All else (no descriptors, no
+// memory) would fail again at once.
+bool passes_at_once(int error_number) {
+  return error_number == EAGAIN || error_number == EINTR || error_number == ECONNABORTED || error_number == EPROTO;
 }
 
 }  // namespace
@@ -125,8 +127,8 @@ void PosixListener::take_from(const Socket& socket) {
     const auto done = std::exchange(done_, nullptr);
     return done(std::unique_ptr<ByteStream>(std::make_unique<FdStream>(loop_, std::move(fd), std::move(traits))));
   }
-  if (!out_of_descriptors(errno)) return wait();  // that connection is gone already: the next one
-  pause_ = loop_.after(kPauseWithoutDescriptors, [this] {
+  if (passes_at_once(errno)) return wait();
+  pause_ = loop_.after(kPauseAfterFailure, [this] {
     pause_ = 0;
     wait();
   });
