@@ -1,5 +1,5 @@
-// PosixProcesses: starts children, each in a process group of its own, so that a terminal's Ctrl-C comes to zferry alone, which then
-// decides what becomes of them. On the loop's thread.
+// PosixProcesses: starts children, each in a process group of its own, so that a terminal's Ctrl-C comes to zferry
+// alone, which then decides what becomes of them. On the loop's thread.
 #pragma once
 
 #include <memory>
