@@ -111,7 +111,9 @@ Status ReceivePipeline::judge(const wire::Final& final) {
   if (final.digest != chain_.digest())
     return Error{Fault::kDigestMismatch, "the stream that was put together here is not the one that was read there",
                  "run it again; if it happens again, test the memory of both machines"};
-  return walker_.finish();
+  Status whole = walker_.finish();
+  bool excused = walker_.summary().missing_snapshots > 0 && final.producer == wire::ProducerExit::kSuccess;
+  return excused ? Status() : whole;
 }
 
 }  // namespace zferry::pipeline

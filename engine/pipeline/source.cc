@@ -237,6 +237,16 @@ void Source::check_whole() {
   }
   if (!pipeline_->input_over() || (producer_ && !producer_exit_)) return;
   Status whole = pipeline_->finish();
+  std::uint64_t missing = pipeline_->walker().summary().missing_snapshots;
+  if (!whole && missing > 0 && producer_) {
+    // `zfs send -R -X` lists what it leaves out. The list alone cannot tell that from an error; a producer that ends
+    // well can.
+    whole = {};
+    if (settings_.notices.warning)
+      settings_.notices.warning(
+          std::to_string(missing) +
+          " snapshots on the stream's own list are not in it; its producer ended well all the same");
+  }
   if (whole && pipeline_->stream_bytes() == 0 && !producer_ && !settings_.allow_empty)
     whole = Error{Fault::kStreamIncomplete, "the input is empty: most likely the command before the pipe failed",
                   "use `zferry send ... -- zfs send ...`, which sees its exit code; an empty stream on purpose needs "
