@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "contract/sim_back_end.h"
 #include "io/posix_host.h"
 
 namespace zferry::io::contract {
@@ -40,7 +41,9 @@ std::ptrdiff_t open_descriptors() {
 
 }  // namespace
 
-std::vector<BackEnd> back_ends() { return {posix("poll", Backend::kPoll), posix("io_uring", Backend::kUring)}; }
+std::vector<BackEnd> back_ends() {
+  return {posix("poll", Backend::kPoll), posix("io_uring", Backend::kUring), simulated(1)};
+}
 
 void Contract::SetUp() {
   std::string pattern = std::filesystem::temp_directory_path() / "zferry-contract-XXXXXX";

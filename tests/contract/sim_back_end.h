@@ -30,7 +30,7 @@ class Simulated final : public HostUnderTest {
 };
 
 inline BackEnd simulated(std::uint64_t seed) {
-  return {"sim_" + std::to_string(seed), false, [seed](const std::string&) -> Result<std::unique_ptr<HostUnderTest>> {
+  return {"sim", false, [seed](const std::string&) -> Result<std::unique_ptr<HostUnderTest>> {
             return std::unique_ptr<HostUnderTest>(std::make_unique<Simulated>(seed));
           }};
 }
