@@ -14,27 +14,19 @@ namespace {
 
 const char* bottleneck_name(Bottleneck bottleneck) {
   switch (bottleneck) {
-    case Bottleneck::kSource:
-      return "source";
-    case Bottleneck::kCpu:
-      return "cpu";
-    case Bottleneck::kLink:
-      return "link";
-    case Bottleneck::kTarget:
-      return "target";
-    default:
-      return "unknown";
+    case Bottleneck::kSource: return "source";
+    case Bottleneck::kCpu: return "cpu";
+    case Bottleneck::kLink: return "link";
+    case Bottleneck::kTarget: return "target";
+    default: return "unknown";
   }
 }
 
 const char* completion_name(wire::Completion completion) {
   switch (completion) {
-    case wire::Completion::kApplied:
-      return "applied";
-    case wire::Completion::kDelivered:
-      return "delivered";
-    default:
-      return "already-received";
+    case wire::Completion::kApplied: return "applied";
+    case wire::Completion::kDelivered: return "delivered";
+    default: return "already-received";
   }
 }
 

@@ -14,12 +14,9 @@ namespace {
 
 io::Backend backend_of(IoChoice choice) {
   switch (choice) {
-    case IoChoice::kUring:
-      return io::Backend::kUring;
-    case IoChoice::kPoll:
-      return io::Backend::kPoll;
-    default:
-      return io::Backend::kAuto;
+    case IoChoice::kUring: return io::Backend::kUring;
+    case IoChoice::kPoll: return io::Backend::kPoll;
+    default: return io::Backend::kAuto;
   }
 }
 

@@ -1,4 +1,5 @@
-// Time as the engine knows it: monotonic, in nanoseconds, from whatever host the code runs on (the simulator has its own).
+// Time as the engine knows it: monotonic, in nanoseconds, from whatever host the code runs on (the simulator has its
+// own).
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // What can go wrong, as one closed list. A fault travels on the wire, picks the exit code, and tells whether the
-// same command may succeed when it is run again. docs/EXIT-CODES.md is the same table for users; a test holds the two together.
+// same command may succeed when it is run again. docs/EXIT-CODES.md is the same table for users; a test holds the two
+// together.
 #pragma once
 
 #include <cstdint>
@@ -10,34 +11,34 @@ namespace zferry {
 
 enum class Fault : std::uint8_t {
   kNone = 0,
-  kInternal = 1,          // a bug in zferry, caught
-  kUsage = 2,             // the command line
-  kConfig = 3,            // a key, peer or allow file: missing, damaged, or readable by others
-  kUnreachable = 10,      // no connection could be made (refused, no route, no such name, time-out)
-  kLinkLost = 11,         // the lane was cut or fell silent before anything was decided
-  kInterrupted = 12,      // SIGINT or SIGTERM on either end
-  kBusy = 13,             // the target is in another session
-  kOutcomeUnknown = 14,   // FINAL was sent, no FINAL-ACK came back
-  kNotAllowed = 20,       // the peer could not prove who it is, or is not on the list
-  kProtocol = 21,         // the peer broke the protocol, or speaks another version
-  kProducerFailed = 30,   // the producer exited with an error or by a signal
-  kStreamDamaged = 31,    // a record, its checksum or its place is wrong
-  kStreamIncomplete = 32, // the input ended before the stream did
-  kInputFailed = 33,      // reading the input failed
-  kConsumerFailed = 40,   // the consumer exited with an error, by a signal, or before it had taken everything
-  kOutputFailed = 41,     // writing the output failed (ENOSPC, EPIPE, EIO)
-  kCannotRun = 42,        // a command could not be started
-  kStateFailed = 43,      // the state folder cannot be read or written
-  kDigestMismatch = 50,   // both ends finished and their digests differ
-  kDifferentStream = 51,  // a completion record of this identity holds another digest
+  kInternal = 1,           // a bug in zferry, caught
+  kUsage = 2,              // the command line
+  kConfig = 3,             // a key, peer or allow file: missing, damaged, or readable by others
+  kUnreachable = 10,       // no connection could be made (refused, no route, no such name, time-out)
+  kLinkLost = 11,          // the lane was cut or fell silent before anything was decided
+  kInterrupted = 12,       // SIGINT or SIGTERM on either end
+  kBusy = 13,              // the target is in another session
+  kOutcomeUnknown = 14,    // FINAL was sent, no FINAL-ACK came back
+  kNotAllowed = 20,        // the peer could not prove who it is, or is not on the list
+  kProtocol = 21,          // the peer broke the protocol, or speaks another version
+  kProducerFailed = 30,    // the producer exited with an error or by a signal
+  kStreamDamaged = 31,     // a record, its checksum or its place is wrong
+  kStreamIncomplete = 32,  // the input ended before the stream did
+  kInputFailed = 33,       // reading the input failed
+  kConsumerFailed = 40,    // the consumer exited with an error, by a signal, or before it had taken everything
+  kOutputFailed = 41,      // writing the output failed (ENOSPC, EPIPE, EIO)
+  kCannotRun = 42,         // a command could not be started
+  kStateFailed = 43,       // the state folder cannot be read or written
+  kDigestMismatch = 50,    // both ends finished and their digests differ
+  kDifferentStream = 51,   // a completion record of this identity holds another digest
 };
 
 struct FaultFacts {
   Fault fault;
-  std::string_view name;      // stable, for --json and scripts: "link-lost"
-  int exit_code;              // what the process returns
-  bool retryable;             // the same command may succeed later, unchanged
-  std::string_view meaning;   // one clause for people
+  std::string_view name;     // stable, for --json and scripts: "link-lost"
+  int exit_code;             // what the process returns
+  bool retryable;            // the same command may succeed later, unchanged
+  std::string_view meaning;  // one clause for people
 };
 
 // Facts of a fault; every enumerator has them.

@@ -1,4 +1,5 @@
-// Lifeline: lets an object hand out callbacks that do nothing once it is gone. A member declared last is destroyed first.
+// Lifeline: lets an object hand out callbacks that do nothing once it is gone. A member declared last is destroyed
+// first.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// Every bound of the engine in one place, and the sum of memory that follows from them (docs/ARCHITECTURE.md, "Memory").
-// Nothing that a peer, a stream or a disk says may pass one of these unchecked.
+// Every bound of the engine in one place, and the sum of memory that follows from them (docs/ARCHITECTURE.md,
+// "Memory"). Nothing that a peer, a stream or a disk says may pass one of these unchecked.
 #pragma once
 
 #include <chrono>
@@ -12,45 +12,46 @@ inline constexpr std::size_t KiB = 1024;
 inline constexpr std::size_t MiB = 1024 * KiB;
 
 // The stream and the pipeline.
-inline constexpr std::size_t kBlockBytesMax = 1 * MiB;        // raw bytes of one block; also the length of a leaf
-inline constexpr std::size_t kFrameBytesMax = 256 * KiB;      // plaintext of one frame
-inline constexpr std::size_t kControlBytesMax = 4 * KiB;      // plaintext of any frame that is not DATA
-inline constexpr std::size_t kTailBytes = 2 * 312;            // what the target withholds until FINAL: two END records
+inline constexpr std::size_t kBlockBytesMax = 1 * MiB;    // raw bytes of one block; also the length of a leaf
+inline constexpr std::size_t kFrameBytesMax = 256 * KiB;  // plaintext of one frame
+inline constexpr std::size_t kControlBytesMax = 4 * KiB;  // plaintext of any frame that is not DATA
+inline constexpr std::size_t kTailBytes = 2 * 312;        // what the target withholds until FINAL: two END records
 inline constexpr std::uint64_t kBlocksMax = std::uint64_t{1} << 62;
 
 // ZFS streams.
 inline constexpr std::size_t kWritePayloadBytesMax = 16 * MiB;
-inline constexpr std::size_t kBeginPayloadBytesMax = 256 * MiB;     // streamed, never held
-inline constexpr std::size_t kOuterListBytesMax = 16 * MiB;         // a compound stream's list of snapshots, held to check arrivals
+inline constexpr std::size_t kBeginPayloadBytesMax = 256 * MiB;  // streamed, never held
+inline constexpr std::size_t kOuterListBytesMax =
+    16 * MiB;  // a compound stream's list of snapshots, held to check arrivals
 inline constexpr std::size_t kOtherPayloadBytesMax = 16 * MiB;
 inline constexpr int kNvlistDepthMax = 16;
 
 // The link.
-inline constexpr std::size_t kFirstMessageBytes = 512;        // handshake messages 1 and 2, both of this one size
-inline constexpr int kUnauthenticatedMax = 32;                // connections that have proved nothing yet
+inline constexpr std::size_t kFirstMessageBytes = 512;  // handshake messages 1 and 2, both of this one size
+inline constexpr int kUnauthenticatedMax = 32;          // connections that have proved nothing yet
 inline constexpr int kUnauthenticatedPerAddressMax = 8;
-inline constexpr int kUnauthenticatedPenalisedMax = 2;        // for an address that keeps failing
-inline constexpr int kFailuresBeforePenalty = 10;             // within kPenaltyWindow
+inline constexpr int kUnauthenticatedPenalisedMax = 2;  // for an address that keeps failing
+inline constexpr int kFailuresBeforePenalty = 10;       // within kPenaltyWindow
 inline constexpr std::chrono::seconds kPenaltyWindow{60};
 inline constexpr std::chrono::seconds kHandshakeGrace{5};
 inline constexpr std::chrono::seconds kConnectPatience{10};
 inline constexpr std::chrono::seconds kHeartbeatEvery{3};
-inline constexpr std::chrono::seconds kSilenceMax{12};        // no byte for so long: the lane is dead
-inline constexpr std::chrono::seconds kLinger{60};            // a target waits so long for DONE
-inline constexpr std::size_t kErrorTextBytesMax = 1024;       // of a peer's words
-inline constexpr std::size_t kNameBytesMax = 255;             // session names
+inline constexpr std::chrono::seconds kSilenceMax{12};   // no byte for so long: the lane is dead
+inline constexpr std::chrono::seconds kLinger{60};       // a target waits so long for DONE
+inline constexpr std::size_t kErrorTextBytesMax = 1024;  // of a peer's words
+inline constexpr std::size_t kNameBytesMax = 255;        // session names
 
 // Memory of one end. The pool holds raw and packed forms of blocks alike; a stored block has one buffer for both.
 inline constexpr std::size_t kPoolBuffers = 48;
-inline constexpr std::size_t kBufferBytes = kBlockBytesMax + 4 * KiB;   // a packed block is never longer than this
+inline constexpr std::size_t kBufferBytes = kBlockBytesMax + 4 * KiB;  // a packed block is never longer than this
 inline constexpr std::size_t kLaneSendBuffers = 2;
-inline constexpr std::size_t kLaneSendBytes = kBlockBytesMax + 8 * KiB; // a sealed block
+inline constexpr std::size_t kLaneSendBytes = kBlockBytesMax + 8 * KiB;  // a sealed block
 inline constexpr std::size_t kLaneReceiveBuffers = 2;
 inline constexpr std::size_t kLaneReceiveBytes = kBlockBytesMax + 512 * KiB;
-inline constexpr std::size_t kSocketBytesMax = 2 * 16 * MiB;            // kernel buffers of a lane, both directions, at worst
+inline constexpr std::size_t kSocketBytesMax = 2 * 16 * MiB;  // kernel buffers of a lane, both directions, at worst
 inline constexpr std::size_t kWorkersMax = 16;
-inline constexpr std::size_t kWorkerBytes = 4 * MiB;                    // a zstd context at level 3; 12 takes about 30 MiB
-inline constexpr std::size_t kProgramBytes = 24 * MiB;                  // code, stacks, allocator slack
+inline constexpr std::size_t kWorkerBytes = 4 * MiB;    // a zstd context at level 3; 12 takes about 30 MiB
+inline constexpr std::size_t kProgramBytes = 24 * MiB;  // code, stacks, allocator slack
 
 inline constexpr std::size_t kEndBytesMax(std::size_t lanes, std::size_t workers) {
   return kPoolBuffers * kBufferBytes +

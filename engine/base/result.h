@@ -21,19 +21,34 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(google-explicit-constructor)
-  Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
+  Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
   bool ok() const { return content_.index() == 0; }
   explicit operator bool() const { return ok(); }
-  T& value() & { ZF_ASSERT(ok()); return std::get<0>(content_); }
-  const T& value() const& { ZF_ASSERT(ok()); return std::get<0>(content_); }
-  T&& value() && { ZF_ASSERT(ok()); return std::get<0>(std::move(content_)); }
+  T& value() & {
+    ZF_ASSERT(ok());
+    return std::get<0>(content_);
+  }
+  const T& value() const& {
+    ZF_ASSERT(ok());
+    return std::get<0>(content_);
+  }
+  T&& value() && {
+    ZF_ASSERT(ok());
+    return std::get<0>(std::move(content_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { ZF_ASSERT(!ok()); return std::get<1>(content_); }
-  Error&& take_error() { ZF_ASSERT(!ok()); return std::get<1>(std::move(content_)); }
+  const Error& error() const {
+    ZF_ASSERT(!ok());
+    return std::get<1>(content_);
+  }
+  Error&& take_error() {
+    ZF_ASSERT(!ok());
+    return std::get<1>(std::move(content_));
+  }
 
  private:
   std::variant<T, Error> content_;
@@ -43,11 +58,17 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : failed_(true), error_(std::move(error)) {}              // NOLINT(google-explicit-constructor)
+  Result(Error error) : failed_(true), error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
   bool ok() const { return !failed_; }
   explicit operator bool() const { return ok(); }
-  const Error& error() const { ZF_ASSERT(failed_); return error_; }
-  Error&& take_error() { ZF_ASSERT(failed_); return std::move(error_); }
+  const Error& error() const {
+    ZF_ASSERT(failed_);
+    return error_;
+  }
+  Error&& take_error() {
+    ZF_ASSERT(failed_);
+    return std::move(error_);
+  }
 
  private:
   bool failed_ = false;

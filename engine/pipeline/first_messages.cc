@@ -61,12 +61,9 @@ void take_keys(seal::Handshake& handshake, seal::Cipher cipher, const Principal&
 
 std::string refusal_text(Fault refusal) {
   switch (refusal) {
-    case Fault::kNotAllowed:
-      return "the listening end does not allow this key";
-    case Fault::kBusy:
-      return "the listening end is in another session";
-    default:
-      return "the listening end declined: no common version or cipher, or both ends have the same role";
+    case Fault::kNotAllowed: return "the listening end does not allow this key";
+    case Fault::kBusy: return "the listening end is in another session";
+    default: return "the listening end declined: no common version or cipher, or both ends have the same role";
   }
 }
 

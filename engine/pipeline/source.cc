@@ -70,40 +70,25 @@ void Source::arm_deadline() {
 
 void Source::act(SourceAction action) {
   switch (action) {
-    case SourceAction::kStartInput:
-      return start_input();
-    case SourceAction::kStopInput:
-      return stop_input();
-    case SourceAction::kSendOpen:
-      return send_open();
-    case SourceAction::kRaiseCredit:
-      return pump();
-    case SourceAction::kStartFlow:
-      return start_flow(false);
-    case SourceAction::kStartCompare:
-      return start_flow(true);
+    case SourceAction::kStartInput: return start_input();
+    case SourceAction::kStopInput: return stop_input();
+    case SourceAction::kSendOpen: return send_open();
+    case SourceAction::kRaiseCredit: return pump();
+    case SourceAction::kStartFlow: return start_flow(false);
+    case SourceAction::kStartCompare: return start_flow(true);
     case SourceAction::kSaveMarker:
-      if (Status saved = host_.files.state().save(marker_, as_bytes("outcome unknown\n"));
-          !saved && settings_.notices.warning)
-        settings_.notices.warning("cannot note that the outcome is open: " + saved.error().what);
+      if (Status saved = host_.files.state().save(marker_, as_bytes("outcome unknown\n")); !saved)
+        warn("cannot note that the outcome is open: " + saved.error().what);
       return;
-    case SourceAction::kClearMarker: {
-      Status removed = host_.files.state().remove(marker_);
-      if (!removed && settings_.notices.warning) settings_.notices.warning(removed.error().what);
+    case SourceAction::kClearMarker:
+      if (Status removed = host_.files.state().remove(marker_); !removed) warn(removed.error().what);
       return;
-    }
-    case SourceAction::kSendFinal:
-      return send_final();
-    case SourceAction::kSendDone:
-      return lane_->send(wire::FrameType::kDone, {});
-    case SourceAction::kSendAbort:
-      return send_abort();
-    case SourceAction::kCloseLane:
-      return lane_->close();
-    case SourceAction::kFinish:
-      return finish();
-    default:
-      return;  // what the core noted for itself
+    case SourceAction::kSendFinal: return send_final();
+    case SourceAction::kSendDone: return lane_->send(wire::FrameType::kDone, {});
+    case SourceAction::kSendAbort: return send_abort();
+    case SourceAction::kCloseLane: return lane_->close();
+    case SourceAction::kFinish: return finish();
+    default: return;  // what the core noted for itself
   }
 }
 
@@ -152,8 +137,7 @@ void Source::lane_message(wire::FrameType type, ConstBytes bytes) {
       return feed(Event::kPeerAborted,
                   {{abort->fault, "the target says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}}});
     }
-    default:
-      return breach({Fault::kProtocol, "the target sent a " + std::string(wire::frame_type_name(type)), {}});
+    default: return breach({Fault::kProtocol, "the target sent a " + std::string(wire::frame_type_name(type)), {}});
   }
 }
 
@@ -227,38 +211,46 @@ void Source::pump() {
 // on the link.
 void Source::check_whole() {
   if (!pipeline_ || whole_) return;
-  bool failed_producer = producer_exit_ && !producer_exit_->success();
-  if (failed_producer) {
-    whole_ = true;
-    return feed(Event::kLocalFailed, {{Fault::kProducerFailed,
-                                       settings_.producer.front() + " ended with " + producer_exit_->text() +
-                                           " after " + std::to_string(pipeline_->stream_bytes()) + " bytes",
-                                       "see its own messages above"}});
-  }
-  if (!pipeline_->input_over() || (producer_ && !producer_exit_)) return;
-  Status whole = pipeline_->finish();
-  std::uint64_t missing = pipeline_->walker().summary().missing_snapshots;
-  if (!whole && missing > 0 && producer_) {
-    // `zfs send -R -X` lists what it leaves out. The list alone cannot tell that from an error; a producer that ends
-    // well can.
-    whole = {};
-    if (settings_.notices.warning)
-      settings_.notices.warning(
-          std::to_string(missing) +
-          " snapshots on the stream's own list are not in it; its producer ended well all the same");
-  }
-  if (whole && pipeline_->stream_bytes() == 0 && !producer_ && !settings_.allow_empty)
-    whole = Error{Fault::kStreamIncomplete, "the input is empty: most likely the command before the pipe failed",
-                  "use `zferry send ... -- zfs send ...`, which sees its exit code; an empty stream on purpose needs "
-                  "--allow-empty"};
-  if (!whole) {
-    whole_ = true;
-    return feed(Event::kLocalFailed, {whole.take_error()});
+  if (!input_judged_) {
+    bool failed_producer = producer_exit_ && !producer_exit_->success();
+    if (!failed_producer && (!pipeline_->input_over() || (producer_ && !producer_exit_))) return;
+    input_judged_ = true;
+    if (Status good = judge_input(); !good) {
+      whole_ = true;
+      return feed(Event::kLocalFailed, {good.take_error()});
+    }
   }
   bool flowing = core_.state() == SourceState::kStreaming || core_.state() == SourceState::kComparing;
   if (!flowing || !pipeline_->drained()) return;
   whole_ = true;
   feed(Event::kStreamWhole);
+}
+
+Status Source::judge_input() {
+  if (producer_exit_ && !producer_exit_->success())
+    return Error{Fault::kProducerFailed,
+                 settings_.producer.front() + " ended with " + producer_exit_->text() + " after " +
+                     std::to_string(pipeline_->stream_bytes()) + " bytes",
+                 "see its own messages above"};
+  if (pipeline_->stream_bytes() == 0 && !producer_ && !settings_.allow_empty)
+    return Error{Fault::kStreamIncomplete, "the input is empty: most likely the command before the pipe failed",
+                 "use `zferry send ... -- zfs send ...`, which sees its exit code; an empty stream on purpose needs "
+                 "--allow-empty"};
+  Status whole = pipeline_->finish();
+  const zstream::WalkSummary& summary = pipeline_->walker().summary();
+  if (summary.missing_snapshots > 0 && producer_) {
+    // `zfs send -R -X` lists what it leaves out. The list alone cannot tell that from an error; a producer that ends
+    // well can.
+    warn(std::to_string(summary.missing_snapshots) +
+         " snapshots on the stream's own list are not in it; its producer ended well all the same");
+    return {};
+  }
+  if (summary.arrivals_unchecked) warn("the stream's list of snapshots is too long to be checked against what came");
+  return whole;
+}
+
+void Source::warn(const std::string& text) const {
+  if (settings_.notices.warning) settings_.notices.warning(text);
 }
 
 void Source::send_open() {
@@ -279,10 +271,8 @@ void Source::send_open() {
   auto marker = host_.files.state().load(marker_);
   if (!prepared || !marker) {
     open.earlier_run = wire::EarlierRun::kCannotKnow;
-    if (settings_.notices.warning)
-      settings_.notices.warning(
-          "the state folder cannot be used, so an outcome that stays open cannot be remembered: " +
-          (prepared ? marker.error().what : prepared.error().what));
+    warn("the state folder cannot be used, so an outcome that stays open cannot be remembered: " +
+         (prepared ? marker.error().what : prepared.error().what));
   } else if (*marker) {
     open.earlier_run = wire::EarlierRun::kOutcomeUnknown;
   }

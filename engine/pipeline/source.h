@@ -54,6 +54,8 @@ class Source {
   void start_flow(bool compare_only);
   void pump();
   void check_whole();
+  Status judge_input();
+  void warn(const std::string& text) const;
   void send_open();
   void send_final();
   void send_abort();
@@ -82,7 +84,8 @@ class Source {
   std::optional<wire::Opened> opened_;
   std::deque<Unacknowledged> unacknowledged_;
   std::uint64_t next_number_ = 0;
-  bool whole_ = false;
+  bool input_judged_ = false;
+  bool whole_ = false;  // the core was told how the input ended
   wire::Id identity_{};
   std::string marker_;
   Report report_;

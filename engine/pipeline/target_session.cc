@@ -61,19 +61,12 @@ void TargetSession::arm_deadline() {
 
 void TargetSession::act(TargetAction action) {
   switch (action) {
-    case TargetAction::kStartConsumer:
-      return start_consumer();
-    case TargetAction::kDropConsumer:
-      return drop_consumer();
-    case TargetAction::kSendOpened:
-      return send_opened(false);
-    case TargetAction::kSendOpenedAlready:
-      return send_opened(true);
-    case TargetAction::kSendAck:
-      return send_ack();
-    case TargetAction::kReleaseTail:
-      report_.progress.stage = "finishing";
-      return pipeline_->release();
+    case TargetAction::kStartConsumer: return start_consumer();
+    case TargetAction::kDropConsumer: return drop_consumer();
+    case TargetAction::kSendOpened: return send_opened(false);
+    case TargetAction::kSendOpenedAlready: return send_opened(true);
+    case TargetAction::kSendAck: return send_ack();
+    case TargetAction::kReleaseTail: report_.progress.stage = "finishing"; return pipeline_->release();
     case TargetAction::kSendFinalAck: {
       wire::Completion how = record_ && !pipeline_ ? wire::Completion::kAlreadyReceived : *core_.ending().completion;
       return lane_->send(wire::FrameType::kFinalAck, wire::encode(wire::FinalAck{how, progress().stream_bytes}));
@@ -84,14 +77,10 @@ void TargetSession::act(TargetAction action) {
       if (!removed && settings_.notices.warning) settings_.notices.warning(removed.error().what);
       return;
     }
-    case TargetAction::kSendAbort:
-      return send_abort();
-    case TargetAction::kCloseLane:
-      return lane_->close();
-    case TargetAction::kFinish:
-      return finish();
-    default:
-      return;  // what the core noted for itself
+    case TargetAction::kSendAbort: return send_abort();
+    case TargetAction::kCloseLane: return lane_->close();
+    case TargetAction::kFinish: return finish();
+    default: return;  // what the core noted for itself
   }
 }
 
@@ -132,8 +121,7 @@ void TargetSession::lane_message(wire::FrameType type, ConstBytes bytes) {
       return feed(Event::kPeerAborted,
                   {{abort->fault, "the source says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}}});
     }
-    default:
-      return breach({Fault::kProtocol, "the source sent a " + std::string(wire::frame_type_name(type)), {}});
+    default: return breach({Fault::kProtocol, "the source sent a " + std::string(wire::frame_type_name(type)), {}});
   }
 }
 

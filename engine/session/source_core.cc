@@ -111,12 +111,9 @@ std::vector<A> SourceCore::on(E event, const SourceNews& news, TimePoint now) {
 
 void SourceCore::note(A action, E event, const SourceNews& news) {
   switch (action) {
-    case A::kNoteFault:
-      return ending_.note_fault(news.error);
-    case A::kNoteCrossing:
-      return ending_.note_crossing(news.error);
-    case A::kNoteSuccess:
-      return ending_.note_success(news.completion);
+    case A::kNoteFault: return ending_.note_fault(news.error);
+    case A::kNoteCrossing: return ending_.note_crossing(news.error);
+    case A::kNoteSuccess: return ending_.note_success(news.completion);
     case A::kNoteBreach:
       return ending_.note_fault({Fault::kProtocol,
                                  "the target sent " + std::string(SourceTraits::name(event)) + " while this end was " +
@@ -128,11 +125,8 @@ void SourceCore::note(A action, E event, const SourceNews& news) {
            "the whole stream was sent, but the target's answer did not arrive" +
                (news.error.what.empty() ? std::string() : " (" + news.error.what + ")"),
            "run the same commands again on both ends: a stream that arrived is recognised, not sent twice"});
-    case A::kRaiseCredit:
-      credit_ = std::max(credit_, news.credit);
-      return;
-    default:
-      return;
+    case A::kRaiseCredit: credit_ = std::max(credit_, news.credit); return;
+    default: return;
   }
 }
 

@@ -114,19 +114,15 @@ std::vector<A> TargetCore::on(E event, const TargetNews& news, TimePoint now) {
 
 void TargetCore::note(A action, E event, const TargetNews& news) {
   switch (action) {
-    case A::kNoteFault:
-      return ending_.note_fault(news.error);
-    case A::kNoteCrossing:
-      return ending_.note_crossing(news.error);
-    case A::kNoteSuccess:
-      return ending_.note_success(news.completion);
+    case A::kNoteFault: return ending_.note_fault(news.error);
+    case A::kNoteCrossing: return ending_.note_crossing(news.error);
+    case A::kNoteSuccess: return ending_.note_success(news.completion);
     case A::kNoteBreach:
       return ending_.note_fault({Fault::kProtocol,
                                  "the source sent " + std::string(TargetTraits::name(event)) + " while this end was " +
                                      std::string(TargetTraits::name(state_)),
                                  {}});
-    default:
-      return;
+    default: return;
   }
 }
 
