@@ -88,6 +88,7 @@ std::string bytes_text(double bytes) {
 }
 
 std::string time_text(Duration duration) {
+  if (seconds(duration) < 9.95) return fmt::format("{:.1f} s", seconds(duration));
   auto total = static_cast<long long>(std::llround(seconds(duration)));
   if (total < 60) return fmt::format("{} s", total);
   if (total < 3600) return fmt::format("{}m{:02}s", total / 60, total % 60);

@@ -17,7 +17,7 @@ Result<std::uint64_t> parse_bytes(const std::string& text);
 // Bytes per second: as parse_bytes, with an optional "/s"; "200Mbit" and "200Mbit/s" are bits. Errors: kUsage.
 Result<std::uint64_t> parse_rate(const std::string& text);
 
-// "3.20 GB", "118 MB/s" with three digits; "1h02m", "3m20s", "12 s".
+// "3.20 GB", "118 MB/s" with three digits; "1h02m", "3m20s", "12 s", "0.4 s".
 std::string bytes_text(double bytes);
 std::string time_text(Duration duration);
 
