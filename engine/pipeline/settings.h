@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -46,6 +47,8 @@ struct Notices {
   std::function<void(const std::string& address, std::uint16_t port)> listening;
   std::function<void(const std::string& text)> info;
   std::function<void(const std::string& text)> warning;
+  // Each event as the session's core takes it, by their names in the tables: for traces, and for tests that count.
+  std::function<void(std::string_view state, std::string_view event)> event;
 };
 
 struct SourceSettings {

@@ -53,6 +53,8 @@ void Source::serve_news() {
   while (!news_.empty()) {
     News next = std::move(news_.front());
     news_.pop_front();
+    if (settings_.notices.event)
+      settings_.notices.event(session::SourceTraits::name(core_.state()), session::SourceTraits::name(next.event));
     for (SourceAction action : core_.on(next.event, next.news, host_.loop.now())) act(action);
     if (core_.state() == SourceState::kEnded) return;
   }

@@ -44,6 +44,8 @@ void TargetSession::serve_news() {
   while (!news_.empty()) {
     News next = std::move(news_.front());
     news_.pop_front();
+    if (settings_.notices.event)
+      settings_.notices.event(session::TargetTraits::name(core_.state()), session::TargetTraits::name(next.event));
     for (TargetAction action : core_.on(next.event, next.news, host_.loop.now())) act(action);
     if (core_.state() == TargetState::kEnded) return;
   }
