@@ -36,26 +36,27 @@ void Dialling::read_answer() {
     if (*count == 0) return finish(silent_end("it closed the connection"));
     answer_bytes_ += *count;
     if (answer_bytes_ < answer_->size()) return read_answer();
-    EstablishedLane lane;
-    if (Status read = dialler_.read_answer(*answer_, lane); !read) return finish(read.take_error());
-    lane.stream = std::move(stream_);
-    // The proof goes before anything else: the other end holds nothing for us until it has it.
-    auto proof = std::make_shared<std::vector<std::byte>>(proof_bytes());
-    auto header = wire::encode_frame_header(wire::FrameType::kHeartbeat, 0);
-    std::copy(header.begin(), header.end(), proof->begin());
-    lane.sealer->seal(header, {}, Bytes(*proof).subspan(wire::kFrameHeaderBytes));
-    auto shared = std::make_shared<EstablishedLane>(std::move(lane));
-    shared->stream->write(*proof, lifeline_.guard([this, proof, shared](Result<std::size_t> sent) {
-      if (!sent) return finish(silent_end(sent.error().what));
-      finish(std::move(*shared));
-    }));
+    if (Status read = dialler_.read_answer(*answer_, lane_); !read) return finish(read.take_error());
+    send_proof();
+  }));
+}
+
+// The proof goes before anything else: the other end holds nothing for us until it has it.
+void Dialling::send_proof() {
+  auto proof = std::make_shared<std::vector<std::byte>>(proof_bytes());
+  auto header = wire::encode_frame_header(wire::FrameType::kHeartbeat, 0);
+  std::copy(header.begin(), header.end(), proof->begin());
+  lane_.sealer->seal(header, {}, Bytes(*proof).subspan(wire::kFrameHeaderBytes));
+  stream_->write(*proof, lifeline_.guard([this, proof](Result<std::size_t> sent) {
+    if (!sent) return finish(silent_end(sent.error().what));
+    lane_.stream = std::move(stream_);
+    finish(std::move(lane_));
   }));
 }
 
 // A listener that cannot open the greeting hangs up without a word, so that strangers learn nothing.
 Error Dialling::silent_end(const std::string& how) const {
-  return {Fault::kNotAllowed,
-          (stream_ ? stream_->name() : meeting_.endpoint.host) + " ended the handshake without an answer (" + how + ")",
+  return {Fault::kNotAllowed, stream_->name() + " ended the handshake without an answer (" + how + ")",
           "most likely the two ends do not have each other's keys or the same secret: compare `zferry key pub` there "
           "with --peer here"};
 }
@@ -63,6 +64,7 @@ Error Dialling::silent_end(const std::string& how) const {
 void Dialling::finish(Result<EstablishedLane> result) {
   host_.loop.cancel(timer_);
   timer_ = 0;
+  stream_.reset();  // nothing of it is called any more
   LaneDone done = std::move(done_);
   done(std::move(result));
 }

@@ -29,6 +29,7 @@ class Dialling {
  private:
   void connected(std::unique_ptr<io::ByteStream> stream);
   void read_answer();
+  void send_proof();
   void finish(Result<EstablishedLane> result);
   Error silent_end(const std::string& how) const;
 
@@ -39,6 +40,7 @@ class Dialling {
   std::unique_ptr<io::ByteStream> stream_;
   std::shared_ptr<std::vector<std::byte>> answer_;
   std::size_t answer_bytes_ = 0;
+  EstablishedLane lane_{};  // what the answer left, until the proof is sent
   io::TimerId timer_ = 0;
   Lifeline lifeline_;
 };
@@ -52,7 +54,7 @@ class AddressBook {
   int places(const std::string& address, TimePoint now);
   void failed(const std::string& address, TimePoint now);
   void proved(const std::string& address) { failures_.erase(address); }
-  // "192.0.2.7:4711" -> "192.0.2.7"; of IPv6 the first 64 bits, since one host has that many.
+  // "192.0.2.7:4711" -> "192.0.2.7"; of IPv6 the first 64 bits in hex, since one host has all that start so.
   static std::string address_of(const std::string& peer_name);
 
  private:
