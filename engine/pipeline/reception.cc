@@ -1,3 +1,5 @@
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "pipeline/meeting.h"
@@ -7,10 +9,10 @@ namespace zferry::pipeline {
 std::string AddressBook::address_of(const std::string& peer_name) {
   std::string host = peer_name.substr(0, peer_name.rfind(':'));
   if (host.empty() || host.front() != '[') return host;
-  std::size_t colons = 0;
-  for (std::size_t i = 0; i < host.size(); ++i)
-    if (host[i] == ':' && ++colons == 4) return host.substr(0, i);
-  return host;
+  std::string text = host.substr(1, host.find_first_of("%]") - 1);
+  in6_addr address{};  // its text may leave groups of zeros out
+  if (inet_pton(AF_INET6, text.c_str(), &address) != 1) return host;
+  return "[" + to_hex(std::as_bytes(std::span(address.s6_addr)).first(8)) + "]";
 }
 
 void AddressBook::forget_old(TimePoint now) {
