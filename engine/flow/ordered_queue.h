@@ -36,6 +36,7 @@ class OrderedQueue {
   bool empty() const { return places_.empty(); }
   std::size_t size() const { return places_.size(); }
   std::uint64_t first() const { return first_; }
+  std::uint64_t end() const { return first_ + places_.size(); }  // the next place that is not reserved
   bool head_ready() const { return !places_.empty() && places_.front(); }
   // REQUIRES: head_ready().
   T pop() {

@@ -106,7 +106,8 @@ void ReceivePipeline::check_final(const wire::Final& final, std::function<void(S
 }
 
 Status ReceivePipeline::judge(const wire::Final& final) {
-  if (final.blocks != queue_.first() || final.stream_bytes != chain_.stream_bytes())
+  // A block from beyond may still be in work: it must not come after the verdict.
+  if (final.blocks != queue_.first() || arrived_.end() > final.blocks || final.stream_bytes != chain_.stream_bytes())
     return Error{Fault::kProtocol, "FINAL gives another length than what came", {}};
   if (final.digest != chain_.digest())
     return Error{Fault::kDigestMismatch, "the stream that was put together here is not the one that was read there",
