@@ -26,7 +26,8 @@ Status check_private(int fd, const std::string& path) {
 }
 
 Result<std::string> read_private_file(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  // Without blocking: what the path names may be a FIFO, which is refused below.
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd) return errno_error(Fault::kConfig, "open " + path, errno);
   if (Status fine = check_private(fd.get(), path); !fine) return fine.take_error();
   std::string content(kKeyFileBytesMax, '\0');
