@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 
 namespace zferry::zstream {
 
@@ -20,6 +21,8 @@ class IdentityHash {
   void header(ConstBytes bytes);
   void payload(ConstBytes bytes);
   void finish();
+  // What a longer payload adds changes nothing any more.
+  bool full() const { return payload_bytes_ == limits::kOuterListBytesMax; }
   // Nothing until finish().
   const std::optional<std::array<std::byte, 32>>& value() const { return value_; }
 

@@ -71,6 +71,7 @@ struct RecordWalker::State {
   Status on_begin(const RecordHeader& header, ConstBytes bytes);
   void on_end();
   Status on_payload_end();
+  void end_identity();
   Status check_place(const RecordHeader& header) const;
   void plan_header(const RecordHeader& header, ConstBytes bytes, std::optional<std::size_t> offset);
   void plan_compare(const Fletcher4& expected);
@@ -262,7 +263,10 @@ std::size_t RecordWalker::State::take_payload(ConstBytes rest, std::size_t offse
   const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(payload_left, rest.size()));
   const ConstBytes bytes = rest.first(taken);
   planner.sum(offset, bytes);
-  if (identifying) identity.payload(bytes);
+  if (identifying) {
+    identity.payload(bytes);
+    if (identity.full()) end_identity();  // the source holds what it reads until it is known what it is
+  }
   if (collecting) outer_list.insert(outer_list.end(), bytes.begin(), bytes.end());
   payload_left -= taken;
   summary.payload_bytes += taken;
@@ -270,12 +274,14 @@ std::size_t RecordWalker::State::take_payload(ConstBytes rest, std::size_t offse
   return taken;
 }
 
+void RecordWalker::State::end_identity() {
+  identity.finish();
+  identifying = false;
+}
+
 Status RecordWalker::State::on_payload_end() {
   planner.end_run();
-  if (identifying) {
-    identity.finish();
-    identifying = false;
-  }
+  if (identifying) end_identity();
   if (collecting) {
     collecting = false;
     if (Status status = arrivals.expect(std::exchange(outer_list, {})); !status) return damaged(status.error().what);
