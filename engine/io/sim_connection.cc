@@ -75,9 +75,7 @@ void SimConnection::crash(unsigned end, SimCrash how) {
   core_.bury(std::exchange(at.reading, nullptr));
   core_.bury(std::exchange(at.writing, nullptr));
   switch (how) {
-    case SimCrash::kKilled:
-      close(end);
-      break;
+    case SimCrash::kKilled: close(end); break;
     case SimCrash::kReset:
       at.open = false;
       send_reset(end);
@@ -155,14 +153,14 @@ void SimConnection::finish_read(unsigned end, Result<std::size_t> result) {
   End& at = ends_[end];
   core_.trace("#%zu %s reads %zd", number_, at.life->host.c_str(), result.ok() ? static_cast<ssize_t>(*result) : -1);
   SizeDone done = std::exchange(at.reading, nullptr);
-  done(std::move(result));
+  if (done) done(std::move(result));
 }
 
 void SimConnection::finish_write(unsigned end, Result<std::size_t> result) {
   End& at = ends_[end];
   core_.trace("#%zu %s wrote %zd", number_, at.life->host.c_str(), result.ok() ? static_cast<ssize_t>(*result) : -1);
   SizeDone done = std::exchange(at.writing, nullptr);
-  done(std::move(result));
+  if (done) done(std::move(result));
 }
 
 Result<std::size_t> SimConnection::tell_error(End& at, const char* doing) {

@@ -7,6 +7,11 @@
 namespace zferry::io {
 
 SimEventId SimCore::at(TimePoint when, const SimLife* owner, SimTask task) {
+  // A crash in the middle of an event, by a hook: what the event goes on to start is not to happen.
+  if (owner != nullptr && !owner->alive) {
+    bury(std::move(task));
+    return 0;
+  }
   return queue_.add(std::max(when, now_), owner, std::move(task));
 }
 

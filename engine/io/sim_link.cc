@@ -11,16 +11,11 @@ constexpr const char* kTimeoutText = "Connection timed out";
 
 const char* text(SimFault::Action action) {
   switch (action) {
-    case SimFault::Action::kReset:
-      return "reset";
-    case SimFault::Action::kEnd:
-      return "end";
-    case SimFault::Action::kSilence:
-      return "silence";
-    case SimFault::Action::kStall:
-      return "stall";
-    case SimFault::Action::kFlip:
-      return "flip";
+    case SimFault::Action::kReset: return "reset";
+    case SimFault::Action::kEnd: return "end";
+    case SimFault::Action::kSilence: return "silence";
+    case SimFault::Action::kStall: return "stall";
+    case SimFault::Action::kFlip: return "flip";
   }
   return "";
 }
@@ -124,9 +119,7 @@ void SimConnection::land(unsigned end) {
       in.ended = true;
       wake_read(to);
       break;
-    case Segment::Kind::kReset:
-      fail(to, kResetText);
-      break;
+    case Segment::Kind::kReset: fail(to, kResetText); break;
   }
 }
 
@@ -169,7 +162,7 @@ void SimConnection::strike(const SimFault& fault) {
     case SimFault::Action::kEnd: {
       unsigned end = static_cast<unsigned>(fault.direction);
       Flow& in = flows_[end];
-      in.ring.drop_newest(static_cast<std::size_t>(in.sent - in.arrived));
+      if (!in.swallows) in.ring.drop_newest(static_cast<std::size_t>(in.sent - in.arrived));
       in.swallows = true;
       in.ended = true;
       wake_read(1 - end);
@@ -181,11 +174,8 @@ void SimConnection::strike(const SimFault& fault) {
       arm_timeout(0);
       arm_timeout(1);
       break;
-    case SimFault::Action::kStall:
-      stalled_until_ = std::max(stalled_until_, core_.now() + fault.stall);
-      break;
-    case SimFault::Action::kFlip:
-      break;
+    case SimFault::Action::kStall: stalled_until_ = std::max(stalled_until_, core_.now() + fault.stall); break;
+    case SimFault::Action::kFlip: break;
   }
 }
 

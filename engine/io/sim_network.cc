@@ -116,9 +116,9 @@ const SimFabric::Site* SimFabric::find_site(const std::string& name, const SimLi
   return found == sites_.end() ? nullptr : &*found;
 }
 
-SimPort* SimFabric::find_port(const std::string& host, std::uint16_t number) {
+std::shared_ptr<SimPort> SimFabric::find_port(const std::string& host, std::uint16_t number) {
   for (auto& port : ports_) {
-    if (port->open && port->number == number && port->life->host == host) return port.get();
+    if (port->open && port->number == number && port->life->host == host) return port;
   }
   return nullptr;
 }
@@ -181,13 +181,13 @@ void SimFabric::arrive(const std::shared_ptr<Attempt>& attempt) {
     });
   };
   std::optional<std::uint16_t> number = port_number(attempt->to.port);
-  SimPort* port = number ? find_port(site.name, *number) : nullptr;
+  std::shared_ptr<SimPort> port = number ? find_port(site.name, *number) : nullptr;
   if (link.parted || !site.up || (port != nullptr && port->backlog.size() >= kBacklogMax)) {
     return answer_at(attempt->deadline, nullptr, "Connection timed out");
   }
   TimePoint back = core_.now() + settings.latency + core_.random_below(settings.jitter);
   if (port == nullptr) return answer_at(std::min(back, attempt->deadline), nullptr, "Connection refused");
-  SimConnection& connection = make_connection(attempt->life, *port, link);
+  SimConnection& connection = make_connection(attempt->life, port, link);
   bool within = site.name == attempt->life->host;
   std::string ephemeral = std::to_string(50000 + connection.number() % 10000);
   connection.name_peer(0, address(attempt->to.host) + ":" + attempt->to.port);
@@ -196,21 +196,20 @@ void SimFabric::arrive(const std::shared_ptr<Attempt>& attempt) {
   answer_at(back, std::make_shared<std::unique_ptr<ByteStream>>(std::move(stream)), "");
 }
 
-SimConnection& SimFabric::make_connection(const SimLifeRef& dialler, SimPort& port, const Link& link) {
+SimConnection& SimFabric::make_connection(const SimLifeRef& dialler, const std::shared_ptr<SimPort>& port,
+                                          const Link& link) {
   std::size_t number = connections_.size();
   connections_.push_back(
-      std::make_unique<SimConnection>(core_, number, dialler, port.life, link.own_settings ? link.settings : link_));
+      std::make_unique<SimConnection>(core_, number, dialler, port->life, link.own_settings ? link.settings : link_));
   SimConnection& connection = *connections_.back();
-  core_.trace("#%zu is %s to %s:%u", number, dialler->host.c_str(), port.life->host.c_str(), unsigned{port.number});
+  core_.trace("#%zu is %s to %s:%u", number, dialler->host.c_str(), port->life->host.c_str(), unsigned{port->number});
   if (on_connection_) on_connection_(connection);
   for (const Plan& plan : plans_) {
     if (plan.connection_number == number) connection.inject(plan.fault);
   }
   add_chaos(connection);
-  port.backlog.push_back(&connection);
-  for (auto& shared : ports_) {
-    if (shared.get() == &port) wake(shared);
-  }
+  port->backlog.push_back(&connection);
+  wake(port);
   return connection;
 }
 

@@ -71,9 +71,9 @@ class SimFabric {
 
   Link& link_between(const std::string& one, const std::string& other);
   const Site* find_site(const std::string& name, const SimLife& from) const;
-  SimPort* find_port(const std::string& host, std::uint16_t number);
+  std::shared_ptr<SimPort> find_port(const std::string& host, std::uint16_t number);
   void arrive(const std::shared_ptr<Attempt>& attempt);
-  SimConnection& make_connection(const SimLifeRef& dialler, SimPort& port, const Link& link);
+  SimConnection& make_connection(const SimLifeRef& dialler, const std::shared_ptr<SimPort>& port, const Link& link);
   void add_chaos(SimConnection& connection);
   void wake(const std::shared_ptr<SimPort>& port);
   void serve(SimPort& port);

@@ -168,6 +168,45 @@ TEST(Crash, FromInsideAProgramsCallDestroysNothingUnderIt) {
   EXPECT_TRUE(host.disk().records.empty());
 }
 
+TEST(Crash, FromHooksInTheMiddleOfThings) {
+  for (unsigned number = 0; number < 32; ++number) {
+    SimCrash how = static_cast<SimCrash>(number % 4);
+    Pair pair(number);
+    SimHost& victim = number / 4 % 2 == 0 ? pair.source : pair.target;
+    enum { kOnConnection, kOnTap, kOnTake, kOnSave } place = static_cast<decltype(kOnConnection)>(number / 8);
+    auto strike = [&] { victim.crash(how); };
+    if (place == kOnConnection) pair.world.network().on_connection([&](SimConnection&) { strike(); });
+    SimConsumer consumer;
+    if (place == kOnTake) consumer.on_bytes = [&](std::uint64_t, ConstBytes) { strike(); };
+    victim.add_program("consumer", consumer);
+    bool connected = pair.connect();
+    EXPECT_EQ(connected, place != kOnConnection);
+    if (!connected) {
+      // One end may have its stream all the same, and then hears of the crash.
+      EXPECT_FALSE(victim.up());
+      continue;
+    }
+    if (place == kOnTap) pair.connection().tap([&](SimDirection, std::uint64_t, Bytes) { strike(); });
+    auto child = std::move(victim.processes().spawn({"consumer"}, PipeEnd::kItsInput)).value();
+    Sender there(*pair.dialled, random_bytes(10'000, 1), 1), back(*pair.accepted, random_bytes(10'000, 2), 2);
+    Sender into_child(child->pipe(), random_bytes(10'000, 3), 3);
+    there.go(), back.go();
+    if (place == kOnTake) into_child.go();
+    if (place == kOnSave) {
+      victim.disk().after_save = [&](const std::string&) { strike(); };
+      victim.loop().post([&] {
+        EXPECT_TRUE(victim.files().state().prepare().ok());
+        EXPECT_FALSE(victim.files().state().save("x", as_bytes("x")).ok());
+      });
+    }
+    pair.world.run_for(seconds(10));
+    EXPECT_FALSE(victim.up());
+    EXPECT_FALSE((&victim == &pair.source ? there : back).done && place == kOnTap);
+    victim.restart();
+    pair.world.run_for(seconds(10));
+  }
+}
+
 TEST(Crash, WhatItOwnsMayOutliveTheWorld) {
   std::unique_ptr<ByteStream> stream, input;
   std::unique_ptr<Listener> listener;

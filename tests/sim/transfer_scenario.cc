@@ -1,0 +1,191 @@
+#include "transfer_scenario.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/random.h"
+#include "session/source_core.h"
+#include "session/target_core.h"
+
+namespace zferry::transfer {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::array kStreams = {"opaque", "empty", "zfs", "compound", "damaged", "truncated", "missing-snapshot"};
+constexpr std::array kProducers = {"piped", "pipe-fails", "run", "fails", "killed", "cannot-run"};
+constexpr std::array kConsumers = {"good",  "leaves-content", "leaves-unhappy", "fails-at-end",
+                                   "cannot-run", "slow",      "stalls",         "file",
+                                   "file-full",  "commit-fails", "stdout",      "stdout-full"};
+constexpr std::array kTroubles = {"none",         "link-cut",     "flip",
+                                  "final-ack-lost", "done-lost",  "source-crash",
+                                  "target-crash", "source-interrupted", "target-interrupted",
+                                  "source-state", "target-state", "wrong-key",
+                                  "blocks-too-long"};
+constexpr std::array kReruns = {"none", "both", "other-stream", "source-at-once"};
+static_assert(kStreams.size() == static_cast<std::size_t>(Stream::kCount));
+static_assert(kProducers.size() == static_cast<std::size_t>(Producer::kCount));
+static_assert(kConsumers.size() == static_cast<std::size_t>(Consumer::kCount));
+static_assert(kTroubles.size() == static_cast<std::size_t>(Trouble::kCount));
+static_assert(kReruns.size() == static_cast<std::size_t>(Rerun::kCount));
+
+template <class T>
+T any(SeededRandom& random) {
+  return static_cast<T>(random.below(static_cast<std::uint64_t>(T::kCount)));
+}
+template <class T, std::size_t N>
+T one_of(SeededRandom& random, const std::array<T, N>& list) {
+  return list[random.below(N)];
+}
+// Small numbers as likely as large ones.
+std::uint64_t of_any_size(SeededRandom& random, std::uint64_t most) {
+  std::uint64_t bound = most >> random.below(12);
+  return random.below(bound + 1);
+}
+
+When draw_when(SeededRandom& random, bool may_count_bytes, std::size_t stream_bytes) {
+  When when;
+  when.at_once = random.chance(0.5);
+  switch (random.below(may_count_bytes ? 4 : 3)) {
+    case 0:
+      when.kind = When::Kind::kEvents;
+      when.number = of_any_size(random, 600 + stream_bytes / 16);
+      return when;
+    case 3:
+      when.kind = When::Kind::kBytes;
+      when.number = of_any_size(random, 2000 + stream_bytes);
+      return when;
+    default: {
+      when.kind = When::Kind::kState;
+      when.source_state = random.chance(0.5);
+      // Ended is left out: nothing is seen of it.
+      auto source_states = static_cast<std::uint64_t>(session::SourceState::kEnded);
+      auto target_states = static_cast<std::uint64_t>(session::TargetState::kEnded);
+      if (when.source_state)
+        when.state = session::SourceTraits::name(static_cast<session::SourceState>(random.below(source_states)));
+      else
+        when.state = session::TargetTraits::name(static_cast<session::TargetState>(random.below(target_states)));
+      return when;
+    }
+  }
+}
+
+Strike draw_strike(SeededRandom& random, Trouble trouble, std::size_t stream_bytes) {
+  using Action = io::SimFault::Action;
+  Strike strike;
+  strike.trouble = trouble;
+  strike.variant = static_cast<unsigned>(random.below(4));
+  bool on_link = trouble == Trouble::kLinkCut || trouble == Trouble::kFinalAckLost || trouble == Trouble::kDoneLost;
+  if (on_link) strike.fault.action = one_of(random, std::array{Action::kReset, Action::kEnd, Action::kSilence});
+  strike.fault.direction = static_cast<io::SimDirection>(random.below(2));
+  strike.when = draw_when(random, trouble == Trouble::kLinkCut, stream_bytes);
+  if (trouble == Trouble::kFlip) {
+    strike.fault.action = Action::kFlip;
+    strike.when.kind = When::Kind::kBytes;
+    strike.when.number = of_any_size(random, 1200 + stream_bytes);
+    strike.fault.bit = static_cast<unsigned>(random.below(8));
+  }
+  if (strike.when.kind == When::Kind::kBytes) strike.fault.after_bytes = strike.when.number;
+  strike.crash = static_cast<io::SimCrash>(random.below(4));
+  return strike;
+}
+
+void draw_link(SeededRandom& random, Scenario& scenario) {
+  io::SimLinkSettings& link = scenario.link;
+  link.latency = random.chance(0.5) ? microseconds(100 + random.below(1000)) : milliseconds(1 + random.below(60));
+  link.jitter = link.latency / (1 + random.below(4));
+  link.buffer_bytes = std::size_t{4096} << random.below(5);
+  link.segment_bytes_max = 1500 + random.below(16000);
+  if (random.chance(0.3)) link.bytes_per_second = 100'000 + random.below(4'000'000);
+  if (random.chance(0.3)) link.reset_discards_chance = 0.5;
+}
+
+void draw_ends(SeededRandom& random, Scenario& scenario) {
+  scenario.source_listens = random.chance(0.35);
+  scenario.with_secret = random.chance(0.3);
+  scenario.named = random.chance(0.7);
+  scenario.ciphers = static_cast<unsigned>(random.below(4));
+  scenario.pack = static_cast<pack::Mode>(random.below(3));
+  scenario.block_bytes = one_of(random, std::array<std::size_t, 6>{512, 1024, 4096, 4096, 4096, 8192});
+  scenario.frame_bytes = random.chance(0.7) ? 1024 : 300 + random.below(9000);
+  scenario.pool_buffers = one_of(random, std::array<std::size_t, 5>{4, 6, 8, 8, 16});
+  if (random.chance(0.1)) scenario.rate_bytes_per_s = 50'000 + random.below(1'000'000);
+  scenario.rerun = one_of(random, std::array{Rerun::kNone, Rerun::kBoth, Rerun::kBoth, Rerun::kOtherStream,
+                                             Rerun::kSourceAtOnce});
+  if (scenario.source_listens && scenario.rerun == Rerun::kSourceAtOnce) scenario.rerun = Rerun::kBoth;
+}
+
+void draw_children(SeededRandom& random, Scenario& scenario) {
+  // Mostly at most one thing is wrong, so that what follows from it can be told.
+  bool good_producer = random.chance(0.75);
+  bool good_consumer = random.chance(good_producer ? 0.6 : 0.8);
+  scenario.producer = good_producer ? (random.chance(0.5) ? Producer::kPiped : Producer::kRun) : any<Producer>(random);
+  scenario.consumer = good_consumer
+                          ? one_of(random, std::array{Consumer::kGood, Consumer::kGood, Consumer::kGood,
+                                                      Consumer::kFile, Consumer::kStandardOutput, Consumer::kSlow})
+                          : any<Consumer>(random);
+  scenario.producer_stops_percent = one_of(random, std::array<unsigned, 5>{0, 50, 99, 100, 100});
+  bool trickles = scenario.stream_bytes < 20'000 && random.chance(0.3);
+  scenario.producer_chunk_bytes = trickles ? 1 + random.below(300) : 500 + random.below(30'000);
+  scenario.producer_pause_chance = random.chance(0.3) ? 0.2 : 0;
+  scenario.consumer_stops_share = random.chance(0.2) ? 1 : static_cast<double>(random.below(1000)) / 1000;
+  scenario.consumer_bytes_per_second = 20'000 + random.below(500'000);
+  scenario.consumer_stall = seconds(5 + random.below(240));
+  scenario.pipe_bytes = std::size_t{512} << random.below(8);
+}
+
+}  // namespace
+
+Scenario draw_scenario(std::uint64_t seed) {
+  SeededRandom random(seed * 0x9e3779b97f4a7c15 + 1);
+  Scenario scenario;
+  scenario.seed = seed;
+  bool good_stream = random.chance(0.75);
+  scenario.stream = good_stream ? one_of(random, std::array{Stream::kOpaque, Stream::kZfs, Stream::kZfs, Stream::kCompound})
+                                : any<Stream>(random);
+  scenario.stream_bytes = of_any_size(random, 200 * 1024);
+  scenario.incompressible = random.chance(0.3);
+  draw_ends(random, scenario);
+  if (scenario.block_bytes < 4096) scenario.stream_bytes /= 4;
+  draw_children(random, scenario);
+  draw_link(random, scenario);
+  std::size_t strikes = random.below(10) < 4 ? 0 : random.below(10) == 0 ? 2 : 1;
+  while (scenario.strikes.size() < strikes)
+    scenario.strikes.push_back(draw_strike(random, any<Trouble>(random), scenario.stream_bytes));
+  return scenario;
+}
+
+bool Scenario::has(Trouble trouble) const {
+  return std::any_of(strikes.begin(), strikes.end(), [&](const Strike& strike) { return strike.trouble == trouble; });
+}
+
+std::string Scenario::text() const {
+  std::string out = "seed " + std::to_string(seed) + ": stream " + name(stream) + " of about " +
+                    std::to_string(stream_bytes) + " bytes, producer " + name(producer) + " (stops at " +
+                    std::to_string(producer_stops_percent) + " %), consumer " + name(consumer) + " (stops at " +
+                    std::to_string(consumer_stops_share) + "), " + (source_listens ? "source" : "target") +
+                    " listens, " + (with_secret ? "secret" : "keys") + (named ? ", named" : "") + ", blocks of " +
+                    std::to_string(block_bytes) + ", pool of " + std::to_string(pool_buffers) + ", rerun " +
+                    name(rerun);
+  for (const Strike& strike : strikes) {
+    out += std::string("\n  ") + name(strike.trouble) + " variant " + std::to_string(strike.variant) + " action " +
+           std::to_string(static_cast<int>(strike.fault.action)) + " direction " +
+           std::to_string(static_cast<int>(strike.fault.direction)) + ", when ";
+    switch (strike.when.kind) {
+      case When::Kind::kBytes: out += "bytes " + std::to_string(strike.when.number); break;
+      case When::Kind::kEvents: out += "events " + std::to_string(strike.when.number); break;
+      case When::Kind::kState: out += (strike.when.source_state ? "source " : "target ") + strike.when.state; break;
+    }
+  }
+  return out;
+}
+
+const char* name(Stream stream) { return kStreams.at(static_cast<std::size_t>(stream)); }
+const char* name(Producer producer) { return kProducers.at(static_cast<std::size_t>(producer)); }
+const char* name(Consumer consumer) { return kConsumers.at(static_cast<std::size_t>(consumer)); }
+const char* name(Trouble trouble) { return kTroubles.at(static_cast<std::size_t>(trouble)); }
+const char* name(Rerun rerun) { return kReruns.at(static_cast<std::size_t>(rerun)); }
+
+}  // namespace zferry::transfer

@@ -1,0 +1,14 @@
+// The streams of the scenarios: a function of kind, length and seed. `content_seed` changes the payload and nothing
+// that tells what the stream is.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "transfer_scenario.h"
+
+namespace zferry::transfer {
+
+std::vector<std::byte> make_stream(const Scenario& scenario, std::uint64_t content_seed);
+
+}  // namespace zferry::transfer
