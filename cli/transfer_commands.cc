@@ -6,9 +6,11 @@ namespace zferry::cli {
 namespace {
 
 pipeline::Notices notices_to(Console& console) {
-  return {[&console](const std::string& address, std::uint16_t port) { console.listening(address, port); },
-          [&console](const std::string& text) { console.info(text); },
-          [&console](const std::string& text) { console.warning(text); }};
+  pipeline::Notices notices;
+  notices.listening = [&console](const std::string& address, std::uint16_t port) { console.listening(address, port); };
+  notices.info = [&console](const std::string& text) { console.info(text); };
+  notices.warning = [&console](const std::string& text) { console.warning(text); };
+  return notices;
 }
 
 template <class Settings>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/lifeline.h"
 #include "io/posix_host.h"
@@ -45,7 +46,12 @@ Result<RunResult> run_end(Settings settings, const RunSettings& run) {
     result = RunResult{report, loop.now() - started};
     machine.stop();
   });
-  machine.on_interrupt([&end](int signal_number) { end.interrupt(signal_number); });
+  bool interrupted = false;
+  machine.on_interrupt([&](int signal_number) {
+    if (!std::exchange(interrupted, true)) return end.interrupt(signal_number);
+    result = RunResult{end.abandoned(), loop.now() - started};  // asked twice: no more waiting
+    machine.stop();
+  });
 
   Lifeline lifeline;
   std::function<void()> tick = [&] {

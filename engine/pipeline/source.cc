@@ -315,6 +315,16 @@ Progress Source::progress() const {
   return progress;
 }
 
+Report Source::abandoned() const {
+  Report report = report_;
+  report.progress = progress();
+  bool open = core_.state() == SourceState::kFinalSent;
+  report.ending = core_.ending();
+  report.ending.note_fault({open ? Fault::kOutcomeUnknown : Fault::kInterrupted,
+                            "the operator ended the source at once", "run the same command again"});
+  return report;
+}
+
 void Source::finish() {
   report_.progress = progress();
   report_.ending = core_.ending();

@@ -27,6 +27,8 @@ class Source {
   // An operator's signal.
   void interrupt(int signal_number);
   Progress progress() const;
+  // How it stands, for an operator who will not wait for the ending.
+  Report abandoned() const;
   session::SourceState state() const { return core_.state(); }
 
  private:

@@ -60,6 +60,7 @@ void Target::interrupt(int signal_number) {
 }
 
 Progress Target::progress() const { return session_->progress(); }
+Report Target::abandoned() const { return completed_ ? *completed_ : session_->abandoned(); }
 session::TargetState Target::state() const { return session_->state(); }
 
 void Target::finish(const Report& report) {

@@ -25,6 +25,8 @@ class Target {
   // An operator's signal.
   void interrupt(int signal_number);
   Progress progress() const;
+  // How it stands, for an operator who will not wait for the ending.
+  Report abandoned() const;
   session::TargetState state() const;
 
  private:

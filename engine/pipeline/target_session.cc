@@ -257,6 +257,19 @@ Progress TargetSession::progress() const {
   return progress;
 }
 
+Report TargetSession::abandoned() const {
+  Report report = report_;
+  report.progress = progress();
+  bool open = core_.state() == TargetState::kDelivering || core_.state() == TargetState::kDeliveringAlone;
+  report.ending = core_.ending();
+  report.ending.note_fault(
+      {open ? Fault::kOutcomeUnknown : Fault::kInterrupted,
+       open ? "the operator ended the target while the consumer had everything and was still finishing"
+            : "the operator ended the target at once",
+       open ? "look at what the consumer made of it" : "run the same command again"});
+  return report;
+}
+
 void TargetSession::finish() {
   // The operator's next command must not meet a consumer that still holds the dataset.
   finish_waits_ = dropping_;

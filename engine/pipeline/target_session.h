@@ -28,6 +28,7 @@ class TargetSession {
   void fail_to_meet(Error why);
   void interrupt(int signal_number);
   Progress progress() const;
+  Report abandoned() const;
   session::TargetState state() const { return core_.state(); }
 
  private:
