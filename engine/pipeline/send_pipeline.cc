@@ -31,7 +31,9 @@ SendPipeline::SendPipeline(Host& host, io::ByteStream& input, const Settings& se
       raw_pool_(settings.pool_buffers / 2, settings.block_bytes),
       packed_pool_(settings.pool_buffers / 2, settings.block_bytes) {
   InputReader::Events reading;
-  reading.hungry = [this] { return leaf_key_ ? queue_.empty() && ready_.empty() && events_.wanted() : !identified_; };
+  reading.hungry = [this] {
+    return leaf_key_ ? waiting_.empty() && queue_.empty() && ready_.empty() && events_.wanted() : !identified_;
+  };
   reading.block = [this](flow::Slice raw) { parse(std::move(raw)); };
   reading.ended = [this] {
     input_over_ = true;
@@ -64,8 +66,8 @@ void SendPipeline::parse(flow::Slice raw) {
   block->plan = std::move(*plan);
   block->raw = std::move(raw);
   offset_ += block->header.raw_bytes;
-  if (leaf_key_) return work_on(std::move(block));
   waiting_.push_back(std::move(block));
+  if (leaf_key_) return dispatch();
   if (walker_.identified()) identify();
 }
 
@@ -78,17 +80,28 @@ void SendPipeline::begin(seal::SecretBytes leaf_key, bool compare_only) {
   compare_only_ = compare_only;
   chain_.emplace(leaf_key.copy(), settings_.block_bytes);
   leaf_key_ = std::make_shared<const seal::SecretBytes>(std::move(leaf_key));
-  for (; !waiting_.empty(); waiting_.pop_front()) work_on(std::move(waiting_.front()));
+  packed_pool_.set_on_return(
+      [&loop = host_.loop, resume = lifeline_.guard([this] { dispatch(); })] { loop.post(resume); });
+  dispatch();
   reader_->offer();
 }
 
-void SendPipeline::work_on(BlockPtr block) {
+// Blocks go to the workers in order, each with room for its packed form. Where there is none they wait: what has a
+// packed form already gets to the target without those behind it, so room comes back.
+void SendPipeline::dispatch() {
+  bool packing = settings_.pack.mode != pack::Mode::kOff && !compare_only_;
+  while (!failed_ && !waiting_.empty()) {
+    flow::Buffer room = packing ? packed_pool_.take() : nullptr;
+    if (packing && !room) return;
+    BlockPtr block = std::move(waiting_.front());
+    waiting_.pop_front();
+    work_on(std::move(block), std::move(room));
+  }
+}
+
+void SendPipeline::work_on(BlockPtr block, flow::Buffer room) {
   std::uint64_t place = queue_.reserve();
   pack::PackSettings packing = settings_.pack;
-  if (compare_only_) packing.mode = pack::Mode::kOff;
-  // Raw forms and packed forms have a pool each of the same size, so whoever has a raw buffer finds a packed one,
-  // unless many small blocks share a raw buffer; those go as they are.
-  flow::Buffer room = packing.mode == pack::Mode::kOff ? nullptr : packed_pool_.take();
   auto hint = walker_.summary().incompressible_payloads ? pack::Hint::kIncompressible : pack::Hint::kUnknown;
   auto job = [block, key = leaf_key_, leaf_bytes = settings_.block_bytes, packing, hint, room = std::move(room)] {
     work(*block, *key, leaf_bytes, packing, hint, room);

@@ -81,7 +81,8 @@ class SendPipeline {
   using BlockPtr = std::shared_ptr<OutgoingBlock>;
   void parse(flow::Slice raw);
   void identify();
-  void work_on(BlockPtr block);
+  void dispatch();
+  void work_on(BlockPtr block, flow::Buffer room);
   void advance();
   void fail(Error why);
 
@@ -100,7 +101,7 @@ class SendPipeline {
   bool input_over_ = false;
   std::uint64_t offset_ = 0;
   std::uint64_t blocks_ = 0;
-  std::deque<BlockPtr> waiting_;        // parsed, before begin()
+  std::deque<BlockPtr> waiting_;        // parsed; for begin(), or for room
   flow::OrderedQueue<BlockPtr> queue_;  // in work
   std::deque<BlockPtr> ready_;          // in order, for a lane
   std::unique_ptr<InputReader> reader_;
