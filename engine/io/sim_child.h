@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -37,9 +38,9 @@ using SimSource = std::function<std::size_t(std::uint64_t offset, Bytes into)>;
 SimSource sim_source(std::vector<std::byte> bytes);
 
 struct SimProducer {
-  SimSource source{};                       // empty: no bytes
-  std::size_t chunk_bytes_max = 64 * 1024;  // of one write(2), random up to this
-  std::size_t pipe_bytes = 64 * 1024;
+  SimSource source{};                                    // empty: no bytes
+  std::size_t chunk_bytes_max = std::size_t{64} * 1024;  // of one write(2), random up to this
+  std::size_t pipe_bytes = std::size_t{64} * 1024;
   std::uint64_t bytes_per_second = 0;  // 0: no limit
   double pause_chance = 0;             // before each chunk
   Duration pause_max{0};
@@ -52,8 +53,8 @@ struct SimProducer {
 };
 
 struct SimConsumer {
-  std::size_t chunk_bytes_max = 64 * 1024;  // of one read(2), random up to this
-  std::size_t pipe_bytes = 64 * 1024;
+  std::size_t chunk_bytes_max = std::size_t{64} * 1024;  // of one read(2), random up to this
+  std::size_t pipe_bytes = std::size_t{64} * 1024;
   std::uint64_t bytes_per_second = 0;  // 0: no limit
   double pause_chance = 0;             // before each chunk
   Duration pause_max{0};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -15,11 +16,12 @@ namespace zferry::io {
 enum class SimDirection : std::uint8_t { kToListener = 0, kToDialler = 1 };
 
 struct SimLinkSettings {
-  Duration latency = std::chrono::microseconds(200);  // one way
-  Duration jitter = std::chrono::microseconds(100);   // up to so much more, per segment; order is kept
-  std::uint64_t bytes_per_second = 0;                 // per connection and direction; 0: no limit
-  std::size_t buffer_bytes = 256 * 1024;              // per direction: in flight, and arrived but not read
-  std::size_t segment_bytes_max = 64 * 1024;          // segments are of random length up to this, small ones among them
+  Duration latency = std::chrono::microseconds(200);   // one way
+  Duration jitter = std::chrono::microseconds(100);    // up to so much more, per segment; order is kept
+  std::uint64_t bytes_per_second = 0;                  // per connection and direction; 0: no limit
+  std::size_t buffer_bytes = std::size_t{256} * 1024;  // per direction: in flight, and arrived but not read
+  std::size_t segment_bytes_max =
+      std::size_t{64} * 1024;        // segments are of random length up to this, small ones among them
   double reset_discards_chance = 0;  // a reset takes what had arrived unread (Linux keeps it, others do not)
   Duration user_timeout = std::chrono::seconds(60);  // bytes unacknowledged for so long fail the connection; 0: never
 };
@@ -44,8 +46,8 @@ struct SimFault {
 struct SimChaos {
   double chance = 0;  // per connection
   unsigned faults_max = 3;
-  std::uint64_t bytes_max = 256 * 1024;         // byte faults strike up to here
-  Duration time_max = std::chrono::seconds(2);  // timed faults up to here
+  std::uint64_t bytes_max = std::uint64_t{256} * 1024;  // byte faults strike up to here
+  Duration time_max = std::chrono::seconds(2);          // timed faults up to here
   Duration stall_max = std::chrono::seconds(5);
   bool flips = false;
 };

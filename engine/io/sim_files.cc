@@ -6,7 +6,7 @@ namespace zferry::io {
 namespace {
 
 constexpr std::size_t kNameBytesMax = 100;
-constexpr std::size_t kRecordBytesMax = 64 * 1024;
+constexpr std::size_t kRecordBytesMax = std::size_t{64} * 1024;
 
 // The temporary file is this object's memory: it goes with the object and with a crash.
 class SimOutputFile final : public OutputFile, private ByteStream {

@@ -173,7 +173,7 @@ void SimFabric::arrive(const std::shared_ptr<Attempt>& attempt) {
   const Site& site = *find_site(attempt->to.host, *attempt->life);
   const Link& link = link_between(attempt->life->host, site.name);
   const SimLinkSettings& settings = link.own_settings ? link.settings : link_;
-  auto answer_at = [&](TimePoint when, std::shared_ptr<std::unique_ptr<ByteStream>> stream, const char* what) {
+  auto answer_at = [&](TimePoint when, const std::shared_ptr<std::unique_ptr<ByteStream>>& stream, const char* what) {
     core_.at(when, attempt->life.get(), [attempt, stream, what] {
       StreamDone answer = std::move(attempt->done);
       if (stream) return answer(std::move(*stream));

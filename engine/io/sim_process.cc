@@ -70,7 +70,7 @@ void SimProcess::produce() {
   SimProducer& script = producer();
   std::uint64_t before_stop = bytes_before(script.stop_after_bytes, record_.bytes);
   if (before_stop == 0) return exit(script.stop_exit);
-  std::array<std::byte, 64 * 1024> chunk;
+  std::array<std::byte, std::size_t{64} * 1024> chunk;
   std::size_t most = 1 + core_.random().below(std::min(script.chunk_bytes_max, chunk.size()));
   // A closed pipe takes nothing, but the producer learns it only by writing.
   if (pipe_open_) most = std::min(most, ring_.room());
@@ -102,7 +102,7 @@ void SimProcess::consume() {
   std::uint64_t before_stop = bytes_before(script.stop_after_bytes, record_.bytes);
   if (before_stop == 0) return exit(script.stop_exit);
   if (ring_.size() == 0) return pipe_open_ ? void() : finish_input();  // woken by our next write
-  std::array<std::byte, 64 * 1024> chunk;
+  std::array<std::byte, std::size_t{64} * 1024> chunk;
   std::uint64_t most = 1 + core_.random().below(std::min(script.chunk_bytes_max, chunk.size()));
   if (script.stall_after_bytes && !stalled_) most = std::min(most, *script.stall_after_bytes - record_.bytes);
   Bytes taken =
