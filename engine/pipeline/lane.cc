@@ -29,19 +29,14 @@ Lane::Lane(Host& host, const LaneSettings& settings, EstablishedLane established
   receiving.heard = [this] { heard_ = host_.loop.now(); };
   receiving.failed = [this](Error why) { lost(std::move(why)); };
   receiving.arrived = [this](std::vector<Arrival> arrivals) {
-    // A listener may end the lane from inside an event.
-    for (Arrival& arrival : arrivals) {
-      bool alive = false;
-      auto deliver = lifeline_.guard([&] {
-        alive = !over_;
-        if (!alive) return;
-        if (arrival.type == wire::FrameType::kBlock) return events_.block(arrival.block, std::move(arrival.packed));
-        if (arrival.type != wire::FrameType::kHeartbeat) return events_.message(arrival.type, arrival.message);
-        if (Status empty = wire::decode_empty(arrival.message, "HEARTBEAT"); !empty) lost(empty.take_error());
-      });
-      deliver();
-      if (!alive) return;
-    }
+    // A listener may end the lane from inside an event: nothing of it is touched from then on.
+    auto deliver = lifeline_.guard([this](Arrival& arrival) {
+      if (over_) return;
+      if (arrival.type == wire::FrameType::kBlock) return events_.block(arrival.block, std::move(arrival.packed));
+      if (arrival.type != wire::FrameType::kHeartbeat) return events_.message(arrival.type, arrival.message);
+      if (Status empty = wire::decode_empty(arrival.message, "HEARTBEAT"); !empty) lost(empty.take_error());
+    });
+    for (Arrival& arrival : arrivals) deliver(arrival);
   };
   receiving.ended = [this] {
     if (!closing_) return lost({Fault::kLinkLost, peer_ + " closed the connection in mid-session", {}});
