@@ -20,7 +20,9 @@ Lane::Lane(Host& host, const LaneSettings& settings, EstablishedLane established
     if (events_.room && !over_) events_.room();
   };
   sending.drained = [this] {
-    if (closing_) stream_->shutdown_write();
+    if (!closing_) return;
+    stream_->shutdown_write();
+    if (peer_hung_up_) closed();
   };
   sending.failed = [this](Error why) { lost(std::move(why)); };
   sender_ = std::make_unique<LaneSender>(host, settings, *stream_, std::move(established.sealer), std::move(sending));
@@ -40,8 +42,9 @@ Lane::Lane(Host& host, const LaneSettings& settings, EstablishedLane established
   };
   receiving.ended = [this] {
     if (!closing_) return lost({Fault::kLinkLost, peer_ + " closed the connection in mid-session", {}});
-    over_ = true;
-    if (events_.closed) events_.closed();
+    // The peer may have said its last before it read ours.
+    peer_hung_up_ = true;
+    if (sender_->idle()) closed();
   };
   receiver_ = std::make_unique<LaneReceiver>(host, settings, *stream_, std::move(established.opener), pool,
                                              std::move(receiving));
@@ -73,6 +76,12 @@ void Lane::close() {
 
 std::uint64_t Lane::sent_bytes() const { return sender_->sent_bytes(); }
 std::uint64_t Lane::received_bytes() const { return receiver_->received_bytes(); }
+
+void Lane::closed() {
+  if (over_) return;
+  over_ = true;
+  if (events_.closed) events_.closed();
+}
 
 void Lane::lost(Error why) {
   if (over_) return;

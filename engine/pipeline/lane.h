@@ -53,6 +53,7 @@ class Lane {
 
  private:
   void lost(Error why);
+  void closed();
   void heartbeat();
 
   Host& host_;
@@ -64,6 +65,7 @@ class Lane {
   Principal principal_;
   bool over_ = false;
   bool closing_ = false;
+  bool peer_hung_up_ = false;
   std::unique_ptr<LaneSender> sender_;
   std::unique_ptr<LaneReceiver> receiver_;
   TimePoint heard_;
