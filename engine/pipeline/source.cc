@@ -42,9 +42,11 @@ void Source::interrupt(int signal_number) {
 }
 
 // Everything that happens comes through here and is served from the loop, one after the other: nothing is ended from
-// inside itself.
+// inside itself. The target's ABORT overtakes what this end has not acted on yet: the lane may be over with it, and what
+// this end would say then nobody hears, so both ends name the target's fault.
 void Source::feed(Event event, SourceNews news) {
-  news_.push_back({event, std::move(news)});
+  bool overtakes = event == Event::kPeerAborted && core_.state() != session::SourceState::kConnecting;
+  news_.insert(overtakes ? news_.begin() : news_.end(), {event, std::move(news)});
   if (!std::exchange(news_scheduled_, true)) host_.loop.post(lifeline_.guard([this] { serve_news(); }));
 }
 

@@ -33,9 +33,11 @@ void TargetSession::interrupt(int signal_number) {
 }
 
 // Everything that happens comes through here and is served from the loop, one after the other: nothing is ended from
-// inside itself.
+// inside itself. The source's ABORT overtakes what this end has not acted on yet: the lane may be over with it, and what
+// this end would say then nobody hears, so both ends name the source's fault.
 void TargetSession::feed(Event event, TargetNews news) {
-  news_.push_back({event, std::move(news)});
+  bool overtakes = event == Event::kPeerAborted && core_.state() != session::TargetState::kConnecting;
+  news_.insert(overtakes ? news_.begin() : news_.end(), {event, std::move(news)});
   if (!std::exchange(news_scheduled_, true)) host_.loop.post(lifeline_.guard([this] { serve_news(); }));
 }
 
