@@ -16,13 +16,13 @@ using std::chrono::seconds;
 
 constexpr std::array kStreams = {"opaque", "empty", "zfs", "compound", "damaged", "truncated", "missing-snapshot"};
 constexpr std::array kProducers = {"piped", "pipe-fails", "run", "fails", "killed", "cannot-run"};
-constexpr std::array kConsumers = {"good",  "leaves-content", "leaves-unhappy", "fails-at-end",
-                                   "cannot-run", "slow",      "stalls",         "file",
-                                   "file-full",  "commit-fails", "stdout",      "stdout-full"};
-constexpr std::array kTroubles = {"none",         "link-cut",     "flip",
-                                  "final-ack-lost", "done-lost",  "source-crash",
-                                  "target-crash", "source-interrupted", "target-interrupted",
-                                  "source-state", "target-state", "wrong-key",
+constexpr std::array kConsumers = {"good",       "leaves-content", "leaves-unhappy", "fails-at-end",
+                                   "cannot-run", "slow",           "stalls",         "file",
+                                   "file-full",  "commit-fails",   "stdout",         "stdout-full"};
+constexpr std::array kTroubles = {"none",           "link-cut",           "flip",
+                                  "final-ack-lost", "done-lost",          "source-crash",
+                                  "target-crash",   "source-interrupted", "target-interrupted",
+                                  "source-state",   "target-state",       "wrong-key",
                                   "blocks-too-long"};
 constexpr std::array kReruns = {"none", "both", "other-stream", "source-at-once"};
 static_assert(kStreams.size() == static_cast<std::size_t>(Stream::kCount));
@@ -87,6 +87,7 @@ Strike draw_strike(SeededRandom& random, Trouble trouble, std::size_t stream_byt
     strike.when.number = of_any_size(random, 1200 + stream_bytes);
     strike.fault.bit = static_cast<unsigned>(random.below(8));
   }
+  // Only where bytes are what it counts: of the run's first connection.
   if (strike.when.kind == When::Kind::kBytes) strike.fault.after_bytes = strike.when.number;
   strike.crash = static_cast<io::SimCrash>(random.below(4));
   return strike;
@@ -112,8 +113,8 @@ void draw_ends(SeededRandom& random, Scenario& scenario) {
   scenario.frame_bytes = random.chance(0.7) ? 1024 : 300 + random.below(9000);
   scenario.pool_buffers = one_of(random, std::array<std::size_t, 5>{4, 6, 8, 8, 16});
   if (random.chance(0.1)) scenario.rate_bytes_per_s = 50'000 + random.below(1'000'000);
-  scenario.rerun = one_of(random, std::array{Rerun::kNone, Rerun::kBoth, Rerun::kBoth, Rerun::kOtherStream,
-                                             Rerun::kSourceAtOnce});
+  scenario.rerun =
+      one_of(random, std::array{Rerun::kNone, Rerun::kBoth, Rerun::kBoth, Rerun::kOtherStream, Rerun::kSourceAtOnce});
   if (scenario.source_listens && scenario.rerun == Rerun::kSourceAtOnce) scenario.rerun = Rerun::kBoth;
 }
 
@@ -143,12 +144,17 @@ Scenario draw_scenario(std::uint64_t seed) {
   Scenario scenario;
   scenario.seed = seed;
   bool good_stream = random.chance(0.75);
-  scenario.stream = good_stream ? one_of(random, std::array{Stream::kOpaque, Stream::kZfs, Stream::kZfs, Stream::kCompound})
-                                : any<Stream>(random);
+  scenario.stream = good_stream
+                        ? one_of(random, std::array{Stream::kOpaque, Stream::kZfs, Stream::kZfs, Stream::kCompound})
+                        : any<Stream>(random);
   scenario.stream_bytes = of_any_size(random, 200 * 1024);
   scenario.incompressible = random.chance(0.3);
   draw_ends(random, scenario);
   if (scenario.block_bytes < 4096) scenario.stream_bytes /= 4;
+  // What tells a stream's identity, a compound one's outer list most of all, must fit into half the pool, as
+  // kOuterListBytesMax does in the real one.
+  constexpr std::size_t kListBytes = 4096;
+  while (scenario.pool_buffers / 2 * scenario.block_bytes < kListBytes) scenario.pool_buffers += 2;
   draw_children(random, scenario);
   draw_link(random, scenario);
   std::size_t strikes = random.below(10) < 4 ? 0 : random.below(10) == 0 ? 2 : 1;

@@ -1,0 +1,91 @@
+// The whole program under the simulator, seed by seed. ZFERRY_SIM_SEED=N plays one seed and prints its story;
+// ZFERRY_SIM_SEEDS=N sets how many are played.
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "session/source_core.h"
+#include "session/target_core.h"
+#include "transfer_promises.h"
+
+namespace zferry::transfer {
+namespace {
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// Plays it again for the story.
+std::string story_of(const Scenario& scenario, std::size_t trace_lines) {
+  Tally ignored;
+  std::string trace;
+  std::vector<std::string> broken = play(scenario, ignored, trace_lines, &trace);
+  std::string out = scenario.text() + "\n" + trace;
+  for (const std::string& line : broken) out += line + "\n";
+  return out + "replay with ZFERRY_SIM_SEED=" + std::to_string(scenario.seed);
+}
+
+template <class Traits>
+void list_rows_never_hit(const std::string& end, const Tally& tally, std::vector<std::string>& out) {
+  for (const auto& row : Traits::rows()) {
+    std::string text = end + " | " + std::string(Traits::name(row.from)) + " | " + std::string(Traits::name(row.on));
+    if (tally.count(text) == 0) out.push_back(text);
+  }
+}
+
+std::vector<std::string> golden_lines() {
+  std::ifstream file(ZFERRY_TEST_DATA "/golden/sim/rows-never-hit.txt");
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty() && line[0] != '#') lines.push_back(line);
+  return lines;
+}
+
+void print(const Tally& tally) {
+  for (const auto& [what, count] : tally)
+    if (!what.starts_with("source |") && !what.starts_with("target |")) std::cout << what << ": " << count << "\n";
+}
+
+}  // namespace
+
+TEST(Transfer, KeepsItsPromisesForEverySeed) {
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);  // the lanes' buffers come and go with each seed
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  if (std::getenv("ZFERRY_SIM_SEED") != nullptr) {
+    Scenario scenario = draw_scenario(number_from("ZFERRY_SIM_SEED", 1));
+    std::cout << story_of(scenario, number_from("ZFERRY_SIM_TRACE", 40)) << "\n";
+    Tally ignored;
+    EXPECT_TRUE(play(scenario, ignored).empty());
+    return;
+  }
+  constexpr std::uint64_t kSeeds = 10'000;
+  constexpr int kFailuresMax = 5;
+  std::uint64_t seeds = number_from("ZFERRY_SIM_SEEDS", kSeeds);
+  Tally tally;
+  int failures = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    Scenario scenario = draw_scenario(seed);
+    if (play(scenario, tally).empty()) continue;
+    ADD_FAILURE() << story_of(scenario, 40);
+    if (++failures == kFailuresMax) break;
+  }
+  print(tally);
+  if (failures > 0 || seeds < kSeeds) return;
+  for (const auto& [what, count] : tally) EXPECT_GT(count, 0u) << what;
+  std::vector<std::string> never;
+  list_rows_never_hit<session::SourceTraits>("source", tally, never);
+  list_rows_never_hit<session::TargetTraits>("target", tally, never);
+  std::sort(never.begin(), never.end());
+  for (const std::string& row : never) std::cout << "never hit: " << row << "\n";
+  std::vector<std::string> golden = golden_lines();
+  for (const std::string& row : never)
+    EXPECT_TRUE(std::binary_search(golden.begin(), golden.end(), row)) << "no seed reaches this row any more: " << row;
+}
+
+}  // namespace zferry::transfer
