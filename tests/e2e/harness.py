@@ -29,7 +29,7 @@ SHARED = Path(os.environ.get("ZFERRY_SHARED", ROOT.parent / "shared"))
 FINISH_S = 60            # a transfer of these tests that takes longer hangs
 PEER_TIMEOUT = "2s"
 LINGER = "3s"
-PARALLEL = 4
+PARALLEL = 8            # they mostly wait
 SKIPPED = 77             # ctest's SKIP_RETURN_CODE
 SUCCESSES = {"applied", "delivered", "already-received"}
 
@@ -163,7 +163,7 @@ class FerryCase(unittest.TestCase):
             with open(cls.folder / f"{name}.key", "rb") as key:
                 cls.public[name] = subprocess.run([BIN, "key", "pub"], stdin=key, check=True, capture_output=True,
                                                   text=True).stdout.strip()
-        (cls.folder / "allow").write_text(cls.public["source"] + "\n")
+            (cls.folder / f"allow-{name}").write_text(cls.public[name] + "\n")
         subprocess.run([BIN, "key", "secret", "--out", cls.folder / "secret"], check=True, capture_output=True)
         cls.require_io()
 
@@ -185,11 +185,13 @@ class FerryCase(unittest.TestCase):
         room.mkdir()
         return room
 
-    def auth(self, kind):
+    def auth(self, kind, listener="target"):
+        """The arguments of source and target. Who dials names its peer, who listens has a list."""
         if kind == "secret":
             return ["--secret", self.folder / "secret"], ["--secret", self.folder / "secret"]
-        return (["--key", self.folder / "source.key", "--peer", self.public["target"]],
-                ["--key", self.folder / "target.key", "--allow", self.folder / "allow"])
+        known = {end: ["--allow", self.folder / f"allow-{other}"] if end == listener else ["--peer", self.public[other]]
+                 for end, other in (("source", "target"), ("target", "source"))}
+        return tuple(["--key", self.folder / f"{end}.key", *known[end]] for end in ("source", "target"))
 
     def common(self, room, end):
         return ["--state", room / f"{end}-state", "--io", IO, "--json", "--peer-timeout", PEER_TIMEOUT]
@@ -216,7 +218,7 @@ class FerryCase(unittest.TestCase):
               mangler=None, room=None, source_extra=(), target_extra=(), finish=True):
         """One transfer. `mangler` is put between the ends; with `finish` both ends are waited for."""
         room = room or self.room()
-        source_auth, target_auth = self.auth(auth)
+        source_auth, target_auth = self.auth(auth, listener)
         listen = ["--listen", "127.0.0.1:0"]
 
         def dial(port):
@@ -247,7 +249,7 @@ class FerryCase(unittest.TestCase):
         if dialler.wait() is None:
             raise AssertionError(f"hangs after {FINISH_S} s: {pair.told()}")
         unproven = pair.mangler is not None and not pair.mangler.proven
-        if waiter.wait(5 if unproven else FINISH_S) is None:
+        if waiter.wait(1 if unproven else FINISH_S) is None:
             if not unproven:
                 raise AssertionError(f"hangs after {FINISH_S} s: {pair.told()}")
             waiter.stop()

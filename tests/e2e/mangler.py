@@ -177,9 +177,13 @@ class Mangler:
 
     @property
     def proven(self):
-        """Whether the dialler's first whole frame went through: from then on there is a session."""
-        return any(flow.speaker == self.dialler and flow.frames and flow.forwarded >= flow.frames[0][0] + flow.frames[0][2]
-                   for flow in self.flows)
+        """Whether the dialler's first whole frame went through unharmed: from then on there is a session."""
+        for flow in self.flows:
+            end = sum(flow.frames[0][::2]) if flow.frames else None
+            harmed = self.struck and flow.rule and flow.rule.what == "flip" and end and flow.strike_at < end
+            if flow.speaker == self.dialler and end and flow.forwarded >= end and not harmed:
+                return True
+        return False
 
     def told(self):
         parts = [f"{f.speaker}: {f.forwarded} bytes, {' '.join(NAMES[k] if k < len(NAMES) else '?' for _, k, _ in f.frames[-6:])}"

@@ -59,7 +59,7 @@ class Cli(FerryCase):
         path.write_bytes((self.folder / "target.key").read_bytes())
         path.chmod(0o600)
         change(path)
-        return self.zferry("recv", "--listen", "127.0.0.1:0", "--key", path, "--allow", self.folder / "allow", "--json",
+        return self.zferry("recv", "--listen", "127.0.0.1:0", "--key", path, "--allow", self.folder / "allow-source", "--json",
                            "--state", self.folder / "state")
 
     def test_unfit_key_files(self):
@@ -103,8 +103,7 @@ class Cli(FerryCase):
 
     def test_usage_errors(self):
         secret = ["--secret", self.folder / "secret"]
-        for arguments in ([], ["nonsense"], ["send"], ["recv"], ["send", "127.0.0.1:1"], ["recv", "--listen", "127.0.0.1:0"],
-                          ["send", "127.0.0.1:1", *secret, "--nonsense"], ["send", "127.0.0.1:1", *secret, "--io", "magic"],
+        for arguments in ([], ["nonsense"], ["send"], ["recv"], ["send", "127.0.0.1:1", *secret, "--nonsense"], ["send", "127.0.0.1:1", *secret, "--io", "magic"],
                           ["send", "127.0.0.1:1", *secret, "--compress", "13"], ["send", "127.0.0.1:1", *secret, "--compress", "0"],
                           ["send", "127.0.0.1:1", *secret, "--limit", "fast"], ["send", "127.0.0.1:1", *secret, "--limit", "-1"],
                           ["send", "127.0.0.1", *secret], ["send", "127.0.0.1:99999", *secret], ["key"], ["key", "nonsense"],
@@ -115,6 +114,12 @@ class Cli(FerryCase):
                 self.assertEqual(done.returncode, FAULTS["usage"], f"{done.stdout}{done.stderr}")
                 self.assertEqual(done.stdout, "")
                 self.assertTrue(done.stderr)
+
+    def test_no_key_in_the_configuration_folder(self):
+        """Without --key it is looked for there, and what to do is told."""
+        done = self.zferry("send", "127.0.0.1:1", env={**os.environ, "ZFERRY_CONFIG": str(self.folder / "no-configuration")})
+        self.assertEqual(done.returncode, KEYS, done.stderr)
+        self.assertIn("key gen", done.stderr)
 
     def test_help_and_version(self):
         for arguments in (["--help"], ["send", "--help"], ["recv", "--help"], ["key", "--help"], ["--version"]):
@@ -144,8 +149,8 @@ class Cli(FerryCase):
             self.assertEqual(end.end["stream_bytes"], len(small_zfs()))
             self.assertGreater(end.end["wire_bytes"], len(small_zfs()) // 2)
             self.assertGreaterEqual(end.end["elapsed_s"], 0)
-        self.assertEqual(pair.target.objects[0]["type"], "listening")
-        self.assertEqual(pair.target.objects[0]["address"], f"127.0.0.1:{pair.target.port}")
+        first = next(o for o in pair.target.objects if o["type"] != "log")
+        self.assertEqual((first["type"], first["address"]), ("listening", f"127.0.0.1:{pair.target.port}"))
 
     def test_words_for_people(self):
         """Without --json: where it listens, in the fixed words that scripts may look for."""

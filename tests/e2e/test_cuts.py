@@ -1,5 +1,4 @@
 """The link is cut, silenced, or flips a bit, at every frame boundary and between: no end claims what is not so, and none hangs."""
-import itertools
 import random
 import sys
 import unittest
@@ -38,8 +37,7 @@ class Cuts(FerryCase):
         """One transfer under a rule, checked."""
         room = self.room()
         out = room / "out"
-        pair = self.ferry(stream=self.stream, out=out, room=room, listener=listener, mangler=Mangler(rule),
-                          source_extra=["--give-up-after", "2s"], target_extra=["--give-up-after", "2s"])
+        pair = self.ferry(stream=self.stream, out=out, room=room, listener=listener, mangler=Mangler(rule))
         told = pair.told()
         complete = out.exists() and sha256_of(out) == self.digest
         self.check_truth(pair, complete)
@@ -48,7 +46,9 @@ class Cuts(FerryCase):
             waiter = pair.target if listener == "target" else pair.source
             for end in (pair.source, pair.target):
                 if not end.ok and not (end is waiter and end.stopped):
-                    self.assertIn(end.outcome, faults, told)
+                    # To the dialler a cut handshake looks like a listener that does not know it, and hangs up without a word.
+                    in_handshake = end is not waiter and pair.mangler.bytes_of(OTHER[pair.mangler.dialler]) <= 512
+                    self.assertIn(end.outcome, faults | ({"not-allowed"} if in_handshake else set()), told)
         else:
             self.assertTrue(pair.source.ok, f"nothing was harmed, and yet it failed{told}")
         left = {path.name for path in room.iterdir()} - {"out", "source-state", "target-state"}
@@ -109,21 +109,27 @@ class Cuts(FerryCase):
 class LostFinalAck(FerryCase):
     """Only the FINAL-ACK is lost: the one case in which the ends cannot agree, and what the next run makes of it."""
 
+    def lose(self, what, room, **ends):
+        """A run whose FINAL-ACK does not arrive."""
+        lossy = Mangler(Rule(what, "target", frame_type=mangler.FINAL_ACK))
+        pair = self.ferry(stream=room / "in", room=room, mangler=lossy, **ends)
+        self.assertTrue(lossy.struck, pair.told())
+        self.check_truth(pair, True)
+        self.assertEqual((pair.source.outcome, pair.source.code, pair.target.code), ("outcome-unknown", 14, 0), pair.told())
+        self.assertTrue(pair.source.end["next"], f"what to do next is not told{pair.told()}")
+        return pair
+
     def lose_then_rerun(self, what):
         room = self.room()
         (room / "in").write_bytes(small_zfs())
         consumer = [sys.executable, HERE / "consumer.py", "--marker", room / "marker", "--log", room / "log"]
-        lossy = Mangler(Rule(what, "target", frame_type=mangler.FINAL_ACK))
-        pair = self.ferry(stream=room / "in", consumer=consumer, room=room, mangler=lossy, source_extra=["--give-up-after", "2s"])
-        self.assertTrue(lossy.struck, pair.told())
-        self.check_truth(pair, True)
-        self.assertEqual(pair.outcomes, ("outcome-unknown", "applied"), pair.told())
-        self.assertEqual((pair.source.code, pair.target.code), (14, 0))
-        self.assertTrue(pair.source.end["next"], f"what to do next is not told{pair.told()}")
-        for _ in range(2):
-            again = self.ferry(stream=room / "in", consumer=consumer, room=room)
-            self.check_success(again, "already-received")
+        self.assertEqual(self.lose(what, room, consumer=consumer).target.outcome, "applied")
+        again = self.ferry(stream=room / "in", consumer=consumer, room=room)
+        self.check_success(again, "already-received")
         self.assertEqual((room / "log").read_text().split(), [sha256_of(room / "in")], "delivered twice")
+        # Now that both know, whoever sends it once more wants it received once more.
+        self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "applied")
+        self.assertEqual(len((room / "log").read_text().split()), 2)
 
     def test_swallowed(self):
         self.lose_then_rerun("block")
@@ -134,16 +140,41 @@ class LostFinalAck(FerryCase):
     def test_closed(self):
         self.lose_then_rerun("fin")
 
-    def test_another_stream_of_the_same_name(self):
-        """After a completed run, the same session name with other bytes is refused, and nothing is delivered."""
+    def test_lost_twice(self):
+        """The answer to the rerun is lost as well: still one delivery, and the next run settles it."""
         room = self.room()
-        for number, (data, code) in enumerate(((b"one" * 100000, 0), (b"two" * 100000, 51))):
-            (room / "in").write_bytes(data)
-            out = room / f"out{number}"
-            pair = self.ferry(stream=room / "in", out=out, room=room, source_extra=["--session", "nightly"])
-            self.check_truth(pair, code == 0)
-            self.assertEqual((pair.source.code, pair.target.code), (code, code), pair.told())
-            self.assertEqual(out.exists(), code == 0)
+        (room / "in").write_bytes(small_zfs())
+        consumer = [sys.executable, HERE / "consumer.py", "--marker", room / "marker", "--log", room / "log"]
+        self.assertEqual(self.lose("block", room, consumer=consumer).target.outcome, "applied")
+        self.assertEqual(self.lose("rst", room, consumer=consumer).target.outcome, "already-received")
+        self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "already-received")
+        self.assertEqual((room / "log").read_text().split(), [sha256_of(room / "in")], "delivered twice")
+
+    def test_file_is_not_written_twice(self):
+        room = self.room()
+        (room / "in").write_bytes(small_zfs())
+        self.assertEqual(self.lose("block", room, out=room / "out").target.outcome, "delivered")
+        before = (room / "out").stat()
+        self.check_success(self.ferry(stream=room / "in", out=room / "out", room=room), "already-received")
+        self.assertEqual((room / "out").read_bytes(), small_zfs())
+        self.assertEqual((room / "out").stat().st_ino, before.st_ino)
+
+    def test_another_destination_gets_its_own_copy(self):
+        room = self.room()
+        (room / "in").write_bytes(small_zfs())
+        self.lose("block", room, out=room / "out")
+        self.check_success(self.ferry(stream=room / "in", out=room / "second", room=room), "delivered")
+        self.assertEqual((room / "second").read_bytes(), small_zfs())
+
+    def test_another_stream_of_the_same_name(self):
+        """While the outcome is open, the same session name with other bytes is refused, and nothing is delivered."""
+        room, named = self.room(), ["--session", "nightly"]
+        (room / "in").write_bytes(b"one" * 100000)
+        self.lose("rst", room, out=room / "out", source_extra=named)
+        (room / "in").write_bytes(b"two" * 100000)
+        pair = self.ferry(stream=room / "in", out=room / "out", room=room, source_extra=named)
+        self.check_both(pair, "different-stream")
+        self.assertEqual((room / "out").read_bytes(), b"one" * 100000)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 import unittest
 
 from harness import HERE, FerryCase, main
-from streams import sha256_of, small_zfs
+from streams import small_zfs
 
 PYTHON = sys.executable
 
@@ -54,7 +54,14 @@ class ExitMatrix(FerryCase):
             self.check_both(pair, "stream-incomplete")
             self.check_nothing_made(room, pair.told())
 
-        self.run_cases([0, 0.001, 50, 99, 99.99], worker)
+        self.run_cases([0.001, 50, 99, 99.99], worker)
+
+    def test_producer_writes_nothing_and_says_all_is_well(self):
+        """An empty stream that a producer vouches for is the consumer's to judge; `zfs receive` refuses it."""
+        room = self.room()
+        pair = self.ferry(producer=self.producer("--percent", "0"), consumer=self.consumer(room), room=room)
+        self.check_both(pair, "consumer-failed")
+        self.check_nothing_made(room, pair.told())
 
     def test_producer_cannot_be_run(self):
         room = self.room()
@@ -183,20 +190,27 @@ class ExitMatrix(FerryCase):
         self.run_cases([(which, number) for which in ("source", "target")
                         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)], worker)
 
-    def test_signal_while_the_consumer_applies(self):
-        """Everything was delivered but the END, or the consumer has it and takes its time: no end may claim success."""
-        def worker(number):
-            room = self.room()
-            pair = self.ferry(stream=self.stream, consumer=["/bin/sh", "-c", "cat > /dev/null; sleep 20"], room=room, finish=False)
-            time.sleep(1.5)
+    def signal_applying(self, signals, seconds):
+        """Signals to the target while its consumer has everything and takes `seconds` to finish."""
+        pair = self.ferry(stream=self.stream, consumer=["/bin/sh", "-c", f"cat > /dev/null; exec sleep {seconds}"], finish=False)
+        self.assertTrue(pair.target.await_object(lambda o: o.get("stage") == "finishing"), pair.told())
+        for number in signals:
+            time.sleep(0.5)
             pair.target.signal(number)
-            for end in (pair.target, pair.source):
-                self.assertIsNotNone(end.wait(15), pair.told())
-            self.check_truth(pair, False)
-            self.assertEqual(pair.target.outcome, "interrupted", pair.told())
-            self.assertIn(pair.source.outcome, ("interrupted", "outcome-unknown"), pair.told())
+        for end in (pair.target, pair.source):
+            self.assertIsNotNone(end.wait(15), pair.told())
+        return pair
 
-        self.run_cases([signal.SIGINT, signal.SIGTERM], worker)
+    def test_signal_while_the_consumer_applies(self):
+        """It has read END: what it says is the truth, so one signal waits for that."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.check_success(self.signal_applying([number], 3), "applied")
+
+    def test_second_signal_while_the_consumer_applies(self):
+        """The operator does not wait: then nobody knows, and nobody claims to."""
+        pair = self.signal_applying([signal.SIGTERM, signal.SIGTERM], 20)
+        self.check_truth(pair, False)
+        self.assertEqual(pair.outcomes, ("outcome-unknown", "outcome-unknown"), pair.told())
 
     def test_signal_before_a_peer_came(self):
         _, target_auth = self.auth("key")
@@ -216,13 +230,6 @@ class ExitMatrix(FerryCase):
             source = self.start_source(self.room(), [f"127.0.0.1:{taken.getsockname()[1]}"], source_auth, self.stream)
             self.assertEqual(source.wait(30), 10, source.told())
             self.check_end(source, source.told())
-
-    def test_second_run_is_already_received(self):
-        room = self.room()
-        for expected in ("applied", "already-received"):
-            pair = self.ferry(stream=self.stream, consumer=self.consumer(room, "--log", room / "log"), room=room)
-            self.check_success(pair, expected)
-        self.assertEqual((room / "log").read_text().split(), [sha256_of(self.stream)])
 
 
 if __name__ == "__main__":

@@ -71,13 +71,13 @@ class Strangers(FerryCase):
     def test_listening_source_refuses_strangers(self):
         """The same with the roles of listener and dialler swapped."""
         room = self.room()
-        source = self.start_source(room, ["--listen", "127.0.0.1:0"], self.auth("key")[0], self.stream)
-        stranger = ["--key", self.folder / "stranger.key", "--allow", self.folder / "allow-source"]
-        (self.folder / "allow-source").write_text(self.public["source"] + "\n")
+        source_auth, target_auth = self.auth("key", "source")
+        source = self.start_source(room, ["--listen", "127.0.0.1:0"], source_auth, self.stream)
+        stranger = ["--key", self.folder / "stranger.key", "--peer", self.public["source"]]
         thief = self.start_target(self.room(), [f"127.0.0.1:{source.port}"], stranger, out=room / "stolen")
         self.assertEqual(thief.wait(30), REFUSED, f"{thief.told()}\n{source.told()}")
         self.assertFalse((room / "stolen").exists())
-        target = self.start_target(room, [f"127.0.0.1:{source.port}"], self.auth("key")[1], out=room / "out")
+        target = self.start_target(room, [f"127.0.0.1:{source.port}"], target_auth, out=room / "out")
         self.assertEqual(target.wait(30), 0, f"{target.told()}\n{source.told()}")
         self.assertEqual(source.wait(30), 0, source.told())
 

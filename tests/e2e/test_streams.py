@@ -67,8 +67,7 @@ class Streams(FerryCase):
         pair = self.ferry(stream=os.devnull, out=self.room() / "out")
         self.check_both(pair, "stream-incomplete")
         room = self.room()
-        pair = self.ferry(stream=os.devnull, out=room / "out", room=room, source_extra=["--allow-empty"],
-                          target_extra=["--allow-empty"])
+        pair = self.ferry(stream=os.devnull, out=room / "out", room=room, source_extra=["--allow-empty"])
         self.check_success(pair, "delivered")
         self.assertEqual((room / "out").read_bytes(), b"")
 
