@@ -58,8 +58,8 @@ inline constexpr std::size_t kEndBytesMax(std::size_t lanes, std::size_t workers
          lanes * (kLaneSendBuffers * kLaneSendBytes + kLaneReceiveBuffers * kLaneReceiveBytes + kSocketBytesMax) +
          workers * kWorkerBytes + kOuterListBytesMax + kProgramBytes;
 }
-// A source reads until it knows what its stream is: the first BEGIN with as much of its payload as identifies it must fit the half
-// of the pool that raw blocks have.
+// A source reads until it knows what its stream is: the first BEGIN with as much of its payload as identifies it must
+// fit the half of the pool that raw blocks have.
 static_assert(kPoolBuffers / 2 * kBlockBytesMax >= kOuterListBytesMax + 2 * kBlockBytesMax);
 static_assert(kEndBytesMax(1, 4) <= 192 * MiB, "one lane must fit the promise of 192 MiB an end");
 
