@@ -152,6 +152,10 @@ void TargetSession::got_open(const wire::Open& open) {
   }
   if (known_only_)
     return breach({Fault::kBusy, "this target only waits for the source of the stream that it completed", {}});
+  // What this run begins to write makes the earlier one's record untrue, whatever becomes of this run.
+  if (*stored) {
+    if (Status removed = host_.files.state().remove(record_name_); !removed) return breach(removed.error());
+  }
   feed(Event::kOpenNew);
 }
 
