@@ -49,6 +49,7 @@ def parse_arguments():
     parser.add_argument("--zferry", help="default: BUILD/cli/zferry")
     parser.add_argument("--bare-pipe", help="default: BUILD/bench/bare_pipe")
     parser.add_argument("--zferry-args", type=shlex.split, default=[], help="for both ends, one string: --zferry-args='--io poll'")
+    parser.add_argument("--zferry-send-args", type=shlex.split, default=[], help="for the source: --zferry-send-args='--compress off'")
     parser.add_argument("--mbuffer-args", type=shlex.split, default=["-s", "128k", "-m", "64M"])
     parser.add_argument("--out", help="write everything as JSON")
     options = parser.parse_args()
@@ -182,7 +183,8 @@ def main():
         stream, size = prepare_stream(options, folder)
         digest = sha256_of(stream)
         shown = options.input or f"{options.stream}, seed {options.seed}"
-        print(f"compare: stream {shown}: {size} bytes; sink {options.sink}; zferry {' '.join(options.zferry_args) or '(defaults)'}")
+        print(f"compare: stream {shown}: {size} bytes; sink {options.sink}; zferry "
+              f"{' '.join(options.zferry_args + options.zferry_send_args) or '(defaults)'}")
         for peer in chosen:
             verify(peer, options, stream, digest)
         print(f"compare: {len(chosen)} peers delivered the stream byte for byte (sha256 {digest[:16]}...)")
@@ -202,6 +204,7 @@ def main():
     if options.out:
         result = {"machine": facts, "versions": programs, "stream": shown, "stream_bytes": size, "sha256": digest,
                   "rounds": options.rounds, "sink": options.sink, "zferry_args": options.zferry_args,
+                  "zferry_send_args": options.zferry_send_args,
                   "mbuffer_args": options.mbuffer_args, "medians": rows, "runs": runs}
         Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
     return 0

@@ -105,18 +105,18 @@ class Zferry(Peer):
         command = [self.options.zferry, "recv", "--listen", "127.0.0.1:0", "--secret", self.secret, "--json",
                    "--state", self.folder / "target", *self.options.zferry_args]
         end = self.piped(memory, consumer, output, command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = end.popen.stderr
+        said, line = end.popen.stderr, b""
         for line in said:
-            self.port = json.loads(line).get("port")
+            self.port = json.loads(line).get("port") if line.startswith(b"{") else None
             if self.port:
                 break
         if not self.port:
-            raise RuntimeError("zferry recv did not say where it listens")
+            raise RuntimeError(f"zferry recv does not listen: {line.decode().strip()}")
         threading.Thread(target=said.read, daemon=True).start()  # its progress, so that it never waits for us
 
     def sender(self):
         return [self.options.zferry, "send", f"127.0.0.1:{self.port}", "--secret", self.secret, "--quiet",
-                "--state", self.folder / "source", *self.options.zferry_args]
+                "--state", self.folder / "source", *self.options.zferry_args, *self.options.zferry_send_args]
 
 
 class Mbuffer(Peer):
