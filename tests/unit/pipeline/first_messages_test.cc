@@ -1,6 +1,8 @@
 // The two first messages and the proof: both credentials, every refusal, every byte flipped, replays.
 #include "pipeline/first_messages.h"
 
+#include <gtest/gtest.h>
+
 #include <numeric>
 
 #include "unit/pipeline/machine.h"

@@ -2,6 +2,8 @@
 // right and refuses the rest, without a step out of its buffers.
 #include "pipeline/lane_receiver.h"
 
+#include <gtest/gtest.h>
+
 #include "unit/pipeline/fake_stream.h"
 #include "unit/pipeline/machine.h"
 

@@ -2,6 +2,8 @@
 // of frames ends it with kProtocol; silence ends it; close() flushes.
 #include "pipeline/lane.h"
 
+#include <gtest/gtest.h>
+
 #include "unit/pipeline/fake_stream.h"
 #include "unit/pipeline/machine.h"
 

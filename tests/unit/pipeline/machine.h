@@ -2,8 +2,6 @@
 // any order; credentials of two ends; and a lane's keys without a handshake. One thread.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <deque>
 #include <functional>

@@ -2,6 +2,8 @@
 // strangers keep nobody out.
 #include "pipeline/meeting.h"
 
+#include <gtest/gtest.h>
+
 #include <map>
 #include <set>
 

@@ -1,6 +1,8 @@
 // The outlet withholds what it must, to the byte; a consumer's exit is judged as the table says, whatever it does.
 #include "pipeline/outlet.h"
 
+#include <gtest/gtest.h>
+
 #include <csignal>
 
 #include "unit/pipeline/fake_destination.h"

@@ -1,6 +1,8 @@
 // What a peer may do to the receiving stages: copies, any order, blocks that are not welcome, FINALs that are wrong.
 #include "pipeline/receive_pipeline.h"
 
+#include <gtest/gtest.h>
+
 #include "pack/pack.h"
 #include "unit/pipeline/fake_destination.h"
 #include "unit/pipeline/machine.h"

@@ -1,5 +1,7 @@
 // The send pipeline against the receive pipeline: bytes out are bytes in, whatever the input's pauses, the packing and
 // the order of arrival; the stages' own promises; what a peer may do to the receiving one.
+#include <gtest/gtest.h>
+
 #include <map>
 
 #include "pipeline/receive_pipeline.h"
