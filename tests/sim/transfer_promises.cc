@@ -18,9 +18,14 @@ class Judge {
   Judge(Transfer& transfer, Tally& tally, std::vector<std::string>& broken)
       : transfer_(transfer), scenario_(transfer.scenario()), tally_(tally), broken_(broken) {}
 
-  void any_run(const RunLog& run, const std::string& which, bool other_stream_before);
+  // After each run.
+  void any_run(const RunLog& run, const std::string& which);
+  // Of a run whose link and processes were well.
   void first_run(const RunLog& run);
-  void rerun(const RunLog& before, const RunLog& run, bool marker, bool record);
+  // What the disks hold after a run, before the next.
+  void disks(const RunLog& run);
+  // Of a run without any trouble, after others.
+  void clean_rerun(const RunLog& before, const RunLog& run, bool known);
   void source_alone(const RunLog& first, const RunLog& second);
 
  private:
@@ -29,6 +34,7 @@ class Judge {
     if (!holds) broken_.push_back(which_ + ": " + promise + ": " + detail);
   }
   void no_false_success(const RunLog& run);
+  const RunLog* last_delivery_before(const RunLog* run) const;
   void nothing_committed_on_failure(const RunLog& run);
   void endings_match(const RunLog& run);
   void only_fitting_faults(const RunLog& run);
@@ -57,11 +63,13 @@ std::string Judge::endings(const RunLog& run) const {
          std::to_string(run.stream.size()) + ", taken " + std::to_string(run.delivery.taken);
 }
 
+bool lasting_identity(const Scenario& scenario) { return scenario.named || scenario.stream >= Stream::kZfs; }
+
 bool already(const EndLog& log) {
   return log.succeeded() && *log.report->ending.completion == wire::Completion::kAlreadyReceived;
 }
 
-void Judge::any_run(const RunLog& run, const std::string& which, bool delivered_before) {
+void Judge::any_run(const RunLog& run, const std::string& which) {
   which_ = which;
   check("ends in bounded time", run.finished, endings(run));
   if (!run.finished) return;
@@ -69,21 +77,33 @@ void Judge::any_run(const RunLog& run, const std::string& which, bool delivered_
   ++tally_["ending | target " + (run.target.report ? std::string(facts(run.target.fault()).name) : "crashed")];
   check("a prefix of the stream, in order, once", !run.delivery.wrong_bytes, endings(run));
   check("the consumer is gone before its target", !run.delivery.still_ran_at_report, endings(run));
-  if (!delivered_before) no_false_success(run);
+  no_false_success(run);
   nothing_committed_on_failure(run);
   only_fitting_faults(run);
   if (!run.link_struck) endings_match(run);
 }
 
+// The run that last began to write to the destination: what the destination holds is its doing, and whatever an earlier
+// one left there may be gone.
+const RunLog* Judge::last_delivery_before(const RunLog* run) const {
+  const RunLog* first = transfer_.runs().data();
+  while (run != first)
+    if ((--run)->target.saw("starting", "consumer-ready")) return run;
+  return nullptr;
+}
+
 void Judge::no_false_success(const RunLog& run) {
-  bool whole = transfer_.complete(run);
+  bool known = already(run.source) || already(run.target);
+  const RunLog* delivery = known ? last_delivery_before(&run) : &run;
+  bool whole = delivery != nullptr && transfer_.complete(*delivery) && delivery->stream == run.stream;
+  if (known) check("an earlier run did receive it", whole && run.delivery.started == 0, endings(run));
   if (run.target.succeeded()) check("target's success is true", whole, endings(run));
   if (run.source.succeeded()) {
     check("source's success is true", whole, endings(run));
     check("a record before FINAL-ACK", !run.record_missing_at_final_ack, endings(run));
     check("no success that the target does not share", run.target.crashed || run.target.succeeded(), endings(run));
-    check("no success of a failed input",
-          scenario_.producer != Producer::kFails || run.source.report->producer == "exit code 0", endings(run));
+    check("no success of a failed input", !run.troubles.producer || scenario_.producer < Producer::kFails,
+          endings(run));
   }
   if (run.flipped && whole) ++tally_["promise | a flip, and right bytes"];
 }
@@ -99,6 +119,8 @@ void Judge::nothing_committed_on_failure(const RunLog& run) {
 
 void Judge::endings_match(const RunLog& run) {
   if (!run.source.met() || !run.target.met()) return;
+  // An end waits three seconds for the other to hear of an abort, not for ever.
+  if (run.stalled > std::chrono::seconds(2) && run.source.fault() != Fault::kNone) return;
   bool open = run.source.fault() == Fault::kOutcomeUnknown;
   check(open ? "outcome unknown is the one exception" : "the endings match",
         open || run.source.fault() == run.target.fault(), endings(run));
@@ -108,9 +130,10 @@ void Judge::only_fitting_faults(const RunLog& run) {
   for (const EndLog* log : {&run.source, &run.target}) {
     Fault fault = log->fault();
     bool fits = fault != Fault::kInternal && fault != Fault::kDigestMismatch && fault != Fault::kUsage;
-    if (fault == Fault::kProtocol) fits = run.flipped || scenario_.has(Trouble::kBlocksTooLong);
+    if (fault == Fault::kProtocol) fits = run.flipped || has(run.troubles.strikes, Trouble::kBlocksTooLong);
     if (fault == Fault::kInterrupted) fits = run.interrupted || log->interrupted_by_test;
-    if (fault == Fault::kNotAllowed) fits = run.link_struck || run.interrupted || scenario_.has(Trouble::kWrongKey);
+    if (fault == Fault::kNotAllowed)
+      fits = run.link_struck || run.interrupted || has(run.troubles.strikes, Trouble::kWrongKey);
     if (fault == Fault::kBusy) fits = scenario_.rerun == Rerun::kSourceAtOnce;
     check("the fault fits", fits, endings(run));
   }
@@ -160,16 +183,22 @@ void Judge::as_expected(const RunLog& run, const Expectation& expectation) {
 }
 
 void Judge::first_run(const RunLog& run) {
-  if (!run.finished || run.link_struck || run.interrupted || scenario_.has(Trouble::kWrongKey)) return;
-  if (scenario_.has(Trouble::kBlocksTooLong)) {
+  if (!run.finished || run.link_struck || run.interrupted || has(run.troubles.strikes, Trouble::kWrongKey)) return;
+  if (has(run.troubles.strikes, Trouble::kBlocksTooLong)) {
     check("blocks too long are refused", run.target.fault() == Fault::kProtocol || run.source.fault() != Fault::kNone,
           endings(run));
     return;
   }
+  if (has(run.troubles.strikes, Trouble::kPortTaken)) {
+    const EndLog& listener = scenario_.source_listens ? run.source : run.target;
+    bool right = listener.fault() == Fault::kUnreachable || listener.fault() == Fault::kStateFailed;
+    check("a port that is taken is named", right, endings(run));
+    return;
+  }
   Expectation expectation;
-  add_input_faults(expectation.faults, true);
+  add_input_faults(expectation.faults, run.troubles.producer);
   add_output_faults(expectation.faults, run);
-  if (scenario_.has(Trouble::kTargetState) && !run.target.succeeded()) {
+  if (has(run.troubles.strikes, Trouble::kTargetState) && !run.target.succeeded()) {
     // One of three places: before meeting, at OPEN, or after delivery.
     if (run.target.met()) expectation.faults.insert(Fault::kStateFailed);
     check("a state folder that fails is named",
@@ -183,35 +212,39 @@ void Judge::first_run(const RunLog& run) {
   as_expected(run, expectation);
 }
 
-void Judge::rerun(const RunLog& before, const RunLog& run, bool marker, bool record) {
+void Judge::disks(const RunLog& run) {
+  bool state_was_bad = has(run.troubles.strikes, Trouble::kSourceState);
+  const RunLog* delivery = last_delivery_before(&run + 1);
+  const bool record = transfer_.record_on_disk();
+  const bool marker = transfer_.marker_on_disk();
+  if (record && lasting_identity(scenario_))
+    check("a record means that it is there", delivery && transfer_.complete(*delivery), endings(run));
+  if (run.source.fault() == Fault::kOutcomeUnknown) {
+    if (!state_was_bad) check("outcome unknown is written down", marker, endings(run));
+    if (run.target.succeeded()) check("the record stays for the source that does not know", record, endings(run));
+  }
+  // A stream without a lasting identity leaves a marker of its own for each open outcome.
+  if (run.source.succeeded() && lasting_identity(scenario_))
+    check("no marker of a known outcome", !marker, endings(run));
+}
+
+void Judge::clean_rerun(const RunLog& before, const RunLog& run, bool known) {
   if (!run.finished) return;
-  bool same_identity = scenario_.named || (scenario_.stream >= Stream::kZfs);
-  bool known = marker && record && same_identity;
-  if (record) check("a record means that it is there", transfer_.complete(before), endings(before));
-  if (marker) check("a marker means that FINAL went out", before.source.saw_event("stream-whole"), endings(before));
-  if (before.source.fault() == Fault::kOutcomeUnknown && !scenario_.has(Trouble::kSourceState))
-    check("outcome unknown is written down", marker, endings(before));
-  if (before.source.fault() == Fault::kOutcomeUnknown && before.target.succeeded() &&
-      !scenario_.has(Trouble::kSourceState))
-    check("the record stays for the source that does not know", record, endings(before));
-  if (known && run.stream == before.stream) {
-    check("already received",
-          already(run.source) && already(run.target) && run.delivery.started == 0 && run.delivery.taken == 0,
-          endings(before) + " -> " + endings(run));
+  const RunLog* delivery = last_delivery_before(&run);
+  std::string story = endings(before) + " -> " + endings(run);
+  if (known && delivery != nullptr && run.stream == delivery->stream) {
+    check("already received", already(run.source) && already(run.target) && run.delivery.started == 0, story);
     return;
   }
   if (known) {
-    check("another stream of the same identity is refused",
-          run.source.fault() == Fault::kDifferentStream && run.target.fault() == Fault::kDifferentStream &&
-              run.delivery.taken == 0,
-          endings(run));
+    bool refused = run.source.fault() == Fault::kDifferentStream && run.target.fault() == Fault::kDifferentStream;
+    check("another stream of the same identity is refused", refused && run.delivery.started == 0, story);
     return;
   }
   Expectation expectation;
   add_input_faults(expectation.faults, false);
   as_expected(run, expectation);
-  if (run.source.succeeded())
-    check("a fresh transfer", !already(run.source) && transfer_.complete(run), endings(before) + " -> " + endings(run));
+  if (run.source.succeeded()) check("a fresh transfer", !already(run.source) && transfer_.complete(run), story);
 }
 
 void Judge::source_alone(const RunLog& first, const RunLog& second) {
@@ -222,46 +255,72 @@ void Judge::source_alone(const RunLog& first, const RunLog& second) {
   if (already(second.source)) ++tally_["promise | a lingering target answers"];
 }
 
-void play_rerun(Transfer& transfer, Judge& judge, std::uint64_t content_seed, std::vector<std::string>& broken) {
-  bool marker = transfer.marker_on_disk();
-  bool record = transfer.record_on_disk();
-  transfer.run_both(false, content_seed);
-  for (const std::string& what : transfer.leftovers()) broken.push_back("left after the rerun: " + what);
-  RunLog& before = transfer.runs()[transfer.runs().size() - 2];
-  RunLog& run = transfer.runs().back();
-  judge.any_run(run, "rerun", marker && record);
-  judge.rerun(before, run, marker, record);
+// One run of both ends, and what is to be said of it and of the disks after it.
+class Play {
+ public:
+  Play(const Scenario& scenario, Tally& tally, std::size_t trace_lines, std::string* trace)
+      : scenario_(scenario),
+        tally_(tally),
+        transfer_(scenario, tally),
+        judge_(transfer_, tally, broken_),
+        trace_(trace) {
+    if (trace_lines != 0) transfer_.world().keep_trace(trace_lines);
+  }
+  std::vector<std::string> go();
+
+ private:
+  void run(const Troubles& troubles, std::uint64_t content_seed, const std::string& which);
+  void settle(const std::string& which);
+
+  const Scenario& scenario_;
+  Tally& tally_;
+  std::vector<std::string> broken_;
+  Transfer transfer_;
+  Judge judge_;
+  std::string* trace_;
+};
+
+void Play::settle(const std::string& which) {
+  if (trace_ != nullptr) *trace_ += which + " is over at this line\n" + transfer_.world().trace() + "\n";
+  ++tally_["promise | nothing is left"];
+  for (const std::string& what : transfer_.leftovers()) broken_.push_back(which + " left " + what);
+}
+
+void Play::run(const Troubles& troubles, std::uint64_t content_seed, const std::string& which) {
+  bool known = transfer_.marker_on_disk() && transfer_.record_on_disk() && lasting_identity(scenario_);
+  transfer_.run_both(troubles, content_seed);
+  settle(which);
+  const RunLog& run = transfer_.runs().back();
+  judge_.any_run(run, which);
+  if (!run.finished) return;
+  judge_.disks(run);
+  if (transfer_.runs().size() == 1) return judge_.first_run(run);
+  if (troubles.strikes.empty() && !troubles.producer) judge_.clean_rerun(*(&run - 1), run, known);
+}
+
+std::vector<std::string> Play::go() {
+  std::uint64_t content_seed = scenario_.seed * 2 + 1;
+  if (scenario_.rerun == Rerun::kSourceAtOnce) {
+    transfer_.run_with_second_source(content_seed);
+    settle("two sources");
+    judge_.any_run(transfer_.runs()[0], "first source");
+    judge_.source_alone(transfer_.runs()[0], transfer_.runs()[1]);
+    return broken_;
+  }
+  run({scenario_.strikes, !scenario_.producer_good_at_first, true}, content_seed, "first run");
+  if (scenario_.rerun == Rerun::kNone) return broken_;
+  if (scenario_.rerun == Rerun::kOtherStream) ++content_seed;
+  if (scenario_.rerun_trouble && broken_.empty())
+    run({scenario_.rerun_trouble->strikes, scenario_.rerun_trouble->bad_producer, false}, content_seed,
+        "troubled rerun");
+  if (broken_.empty()) run({}, content_seed, "rerun");
+  return broken_;
 }
 
 }  // namespace
 
 std::vector<std::string> play(const Scenario& scenario, Tally& tally, std::size_t trace_lines, std::string* trace) {
-  std::vector<std::string> broken;
-  Transfer transfer(scenario, tally);
-  if (trace_lines != 0) transfer.world().keep_trace(trace_lines);
-  Judge judge(transfer, tally, broken);
-  std::uint64_t content_seed = scenario.seed * 2 + 1;
-  if (scenario.rerun == Rerun::kSourceAtOnce) {
-    transfer.run_with_second_source(content_seed);
-  } else {
-    transfer.run_both(true, content_seed);
-  }
-  if (trace != nullptr) *trace += "first run over at this line\n" + transfer.world().trace() + "\n";
-  std::vector<std::string> left = transfer.leftovers();
-  ++tally["promise | nothing is left"];
-  for (const std::string& what : left) broken.push_back("left: " + what);
-  judge.any_run(transfer.runs()[0], "first run", false);
-  if (scenario.rerun == Rerun::kSourceAtOnce) {
-    judge.source_alone(transfer.runs()[0], transfer.runs()[1]);
-  } else {
-    judge.first_run(transfer.runs()[0]);
-  }
-  bool again = scenario.rerun == Rerun::kBoth || scenario.rerun == Rerun::kOtherStream;
-  if (again && broken.empty()) {
-    play_rerun(transfer, judge, scenario.rerun == Rerun::kBoth ? content_seed : content_seed + 1, broken);
-    if (trace != nullptr) *trace += "rerun over at this line\n" + transfer.world().trace() + "\n";
-  }
-  return broken;
+  return Play(scenario, tally, trace_lines, trace).go();
 }
 
 }  // namespace zferry::transfer

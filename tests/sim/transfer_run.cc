@@ -79,8 +79,8 @@ Transfer::Transfer(const Scenario& scenario, Tally& tally)
   runs_.reserve(8);  // the logs stay where they are
   world_.network().on_connection([this](io::SimConnection& connection) {
     bool first = std::exchange(first_connection_, false);
-    for (const Strike& planned : scenario_.strikes)
-      if (first && troubled_ && planned.fault.after_bytes) connection.inject(planned.fault);
+    for (const Strike& planned : troubles_.strikes)
+      if (first && planned.fault.after_bytes) connection.inject(planned.fault);
   });
 }
 
@@ -96,8 +96,8 @@ bool Transfer::complete(const RunLog& run) const {
 bool Transfer::marker_on_disk() const { return has_record(source_host_.disk(), "unknown-"); }
 bool Transfer::record_on_disk() const { return has_record(target_host_.disk(), "done-"); }
 
-void Transfer::prepare_hosts(bool troubled) {
-  troubled_ = troubled;
+void Transfer::prepare_hosts() {
+  now().troubles = troubles_;
   for (io::SimHost* host : {&source_host_, &target_host_}) {
     if (!host->up()) host->restart();
     io::SimDisk& disk = host->disk();
@@ -106,17 +106,17 @@ void Transfer::prepare_hosts(bool troubled) {
     disk.full_after_bytes.reset();
     disk.after_commit = nullptr;
   }
-  prepare_input(troubled);
-  prepare_destination(troubled);
-  pending_.clear();
-  if (troubled) plan_strikes();
+  prepare_input();
+  prepare_destination();
+  stranger_.reset();
+  plan_strikes();
   giving_up_ = false;
   first_connection_ = true;
   events_at_start_ = world_.events_run();
   children_at_start_ = target_host_.child_count();
 }
 
-void Transfer::prepare_input(bool troubled) {
+void Transfer::prepare_input() {
   const std::vector<std::byte>& stream = now().stream;
   io::SimProducer script;
   script.source = io::sim_source(stream);
@@ -125,17 +125,17 @@ void Transfer::prepare_input(bool troubled) {
   script.pause_chance = scenario_.producer_pause_chance;
   script.pause_max = milliseconds(300);
   std::uint64_t stop = stream.size() * scenario_.producer_stops_percent / 100;
-  if (troubled && scenario_.producer == Producer::kFails) script.stop_after_bytes = stop;
-  if (troubled && scenario_.producer == Producer::kKilled) {
+  if (troubles_.producer && scenario_.producer == Producer::kFails) script.stop_after_bytes = stop;
+  if (troubles_.producer && scenario_.producer == Producer::kKilled) {
     script.stop_after_bytes = stop;
     script.stop_exit = {true, SIGKILL};
   }
-  if (troubled && scenario_.producer == Producer::kPipeFails) script.stream_fails_after_bytes = stop;
+  if (troubles_.producer && scenario_.producer == Producer::kPipeFails) script.stream_fails_after_bytes = stop;
   source_host_.set_standard_input(script);
   source_host_.add_program("zfs-send", script);
 }
 
-io::SimConsumer Transfer::consumer_script(bool troubled) {
+io::SimConsumer Transfer::consumer_script() {
   RunLog& log = runs_[target_run_];
   std::uint64_t size = log.stream.size();
   auto stop = static_cast<std::uint64_t>(static_cast<double>(size) * scenario_.consumer_stops_share);
@@ -143,6 +143,7 @@ io::SimConsumer Transfer::consumer_script(bool troubled) {
   script.collect = false;
   script.pipe_bytes = scenario_.pipe_bytes;
   script.chunk_bytes_max = scenario_.producer_chunk_bytes;
+  script.exit_delay = scenario_.consumer_exit_delay;
   std::size_t run = target_run_;
   script.on_bytes = [this, run](std::uint64_t offset, ConstBytes bytes) {
     RunLog& of_run = runs_[run];
@@ -151,7 +152,7 @@ io::SimConsumer Transfer::consumer_script(bool troubled) {
     if (!right) of_run.delivery.wrong_bytes = true;
     of_run.delivery.taken = offset + bytes.size();
   };
-  if (!troubled) return script;
+  if (!troubles_.consumer) return script;
   switch (scenario_.consumer) {
     case Consumer::kLeavesContent:
       script.stop_after_bytes = stop;
@@ -174,8 +175,8 @@ io::SimConsumer Transfer::consumer_script(bool troubled) {
   return script;
 }
 
-void Transfer::prepare_destination(bool troubled) {
-  io::SimConsumer script = consumer_script(troubled);
+void Transfer::prepare_destination() {
+  io::SimConsumer script = consumer_script();
   target_host_.set_standard_output(script);
   std::size_t run = target_run_;
   target_host_.add_program("zfs-receive", [this, script, run](const std::vector<std::string>&) {
@@ -185,8 +186,8 @@ void Transfer::prepare_destination(bool troubled) {
   });
   io::SimDisk& disk = target_host_.disk();
   auto stop = static_cast<std::uint64_t>(static_cast<double>(now().stream.size()) * scenario_.consumer_stops_share);
-  if (troubled && scenario_.consumer == Consumer::kFileFull) disk.full_after_bytes = stop;
-  if (troubled && scenario_.consumer == Consumer::kCommitFails) disk.commit_fails = true;
+  if (troubles_.consumer && scenario_.consumer == Consumer::kFileFull) disk.full_after_bytes = stop;
+  if (troubles_.consumer && scenario_.consumer == Consumer::kCommitFails) disk.commit_fails = true;
   disk.after_commit = [this, run](const std::string& path) {
     Delivery& delivery = runs_[run].delivery;
     delivery.taken = target_host_.disk().files[path].size();
@@ -196,10 +197,14 @@ void Transfer::prepare_destination(bool troubled) {
 }
 
 void Transfer::plan_strikes() {
-  pending_ = scenario_.strikes;
+  pending_ = troubles_.strikes;
   for (const Strike& strike : pending_) {
+    if (strike.trouble == Trouble::kPortTaken) {
+      io::SimHost& host = scenario_.source_listens ? source_host_ : target_host_;
+      if (auto listener = host.network().listen({"", kPort})) stranger_ = std::move(*listener);
+    }
     if (strike.fault.after_bytes) {
-      now().link_struck = true;
+      note_link_trouble(strike.fault);
       now().flipped |= strike.trouble == Trouble::kFlip;
     }
     if (strike.trouble == Trouble::kSourceState || strike.trouble == Trouble::kTargetState) {
@@ -222,7 +227,7 @@ void Transfer::start_source() {
   settings.pack.level = 1;
   settings.pool_buffers = scenario_.pool_buffers;
   if (scenario_.producer >= Producer::kRun) settings.producer = {"zfs-send"};
-  if (troubled_ && scenario_.producer == Producer::kCannotRun) settings.producer = {"no-such-program"};
+  if (troubles_.producer && scenario_.producer == Producer::kCannotRun) settings.producer = {"no-such-program"};
   if (scenario_.named) settings.session_name = "nightly";
   settings.meeting.listen = scenario_.source_listens;
   settings.meeting.endpoint = {scenario_.source_listens ? "" : "target", kPort};
@@ -242,19 +247,20 @@ void Transfer::start_target() {
   target_ = std::make_unique<TargetSide>(target_host_, dh_, scenario_.seed * 4 + 2 + 8 * current_);
   pipeline::TargetSettings& settings = target_->settings;
   settings.lane = lane_settings(scenario_);
-  if (troubled_ && scenario_.has(Trouble::kBlocksTooLong)) settings.lane.block_bytes /= 2;
+  if (meets(Trouble::kBlocksTooLong)) settings.lane.block_bytes /= 2;
   settings.pool_buffers = scenario_.pool_buffers;
+  settings.linger = scenario_.linger;
   bool to_file = scenario_.consumer == Consumer::kFile || scenario_.consumer == Consumer::kFileFull ||
                  scenario_.consumer == Consumer::kCommitFails;
   bool to_output =
       scenario_.consumer == Consumer::kStandardOutput || scenario_.consumer == Consumer::kStandardOutputFull;
   if (to_file) settings.out_path = kOutFile;
   if (!to_file && !to_output) settings.consumer = {"zfs-receive"};
-  if (troubled_ && scenario_.consumer == Consumer::kCannotRun) settings.consumer = {"no-such-program"};
+  if (troubles_.consumer && scenario_.consumer == Consumer::kCannotRun) settings.consumer = {"no-such-program"};
   settings.meeting.listen = !scenario_.source_listens;
   settings.meeting.endpoint = {scenario_.source_listens ? "source" : "", kPort};
   pipeline::Credentials& credentials = settings.meeting.credentials;
-  bool wrong = troubled_ && scenario_.has(Trouble::kWrongKey);
+  bool wrong = meets(Trouble::kWrongKey);
   if (scenario_.with_secret) {
     credentials.secret = fixed_secret(wrong ? 'w' : 's');
   } else {
@@ -271,7 +277,7 @@ void Transfer::on_event(bool source, std::string_view state, std::string_view ev
   EndLog& log = source ? now().source : runs_[target_run_].target;
   log.rows.insert(std::move(row));
   if (source && event == "final-ack" && !record_on_disk()) now().record_missing_at_final_ack = true;
-  if (troubled_) strike_by_state(source, state, event);
+  strike_by_state(source, state, event);
 }
 
 void Transfer::strike_by_state(bool source, std::string_view state, std::string_view event) {
@@ -294,7 +300,8 @@ void Transfer::strike_by_state(bool source, std::string_view state, std::string_
 
 void Transfer::strike(const Strike& due) {
   switch (due.trouble) {
-    case Trouble::kLinkCut: return strike_link(due.fault);
+    case Trouble::kLinkCut:
+    case Trouble::kLinkStalls: return strike_link(due.fault);
     case Trouble::kFinalAckLost:
     case Trouble::kDoneLost: {
       io::SimFault fault = due.fault;
@@ -305,25 +312,37 @@ void Transfer::strike(const Strike& due) {
     }
     case Trouble::kSourceCrash:
       if (!source_ || !source_->end) return;
-      now().link_struck = now().source.crashed = true;
+      now().link_struck = runs_[target_run_].link_struck = now().source.crashed = true;
       return source_host_.crash(due.crash);
     case Trouble::kTargetCrash:
       if (!target_ || !target_->end) return;
-      now().link_struck = runs_[target_run_].target.crashed = true;
+      now().link_struck = runs_[target_run_].link_struck = runs_[target_run_].target.crashed = true;
       return target_host_.crash(due.crash);
-    case Trouble::kSourceInterrupted: now().interrupted = true; return source_host_.interrupt(SIGTERM);
-    case Trouble::kTargetInterrupted: now().interrupted = true; return target_host_.interrupt(SIGINT);
+    case Trouble::kSourceInterrupted:
+      now().interrupted = runs_[target_run_].interrupted = true;
+      if (due.when.at_once && source_ && source_->end) return source_->end->interrupt(SIGTERM);
+      return source_host_.interrupt(SIGTERM);
+    case Trouble::kTargetInterrupted:
+      now().interrupted = runs_[target_run_].interrupted = true;
+      if (due.when.at_once && target_ && target_->end) return target_->end->interrupt(SIGINT);
+      return target_host_.interrupt(SIGINT);
     default: return;
   }
+}
+
+void Transfer::note_link_trouble(const io::SimFault& fault) {
+  if (fault.action != io::SimFault::Action::kStall) now().link_struck = runs_[target_run_].link_struck = true;
+  if (fault.action == io::SimFault::Action::kStall) now().stalled += fault.stall;
 }
 
 void Transfer::strike_link(io::SimFault fault) {
   std::size_t count = world_.network().connection_count();
   if (count == 0) return;
-  now().link_struck = true;
+  note_link_trouble(fault);
   io::SimConnection& connection = world_.network().connection(count - 1);
   switch (fault.action) {
     case io::SimFault::Action::kReset: return connection.reset();
+    case io::SimFault::Action::kStall: return connection.stall(fault.stall);
     case io::SimFault::Action::kEnd: return connection.end(fault.direction);
     default: return connection.silence();
   }
@@ -354,7 +373,7 @@ void Transfer::settle(EndLog& log, bool is_source) {
 
 void Transfer::tick() {
   std::uint64_t events = world_.events_run() - events_at_start_;
-  for (std::size_t index = 0; troubled_ && index < pending_.size(); ++index) {
+  for (std::size_t index = 0; index < pending_.size(); ++index) {
     const Strike due = pending_[index];
     bool lost = due.trouble == Trouble::kFinalAckLost || due.trouble == Trouble::kDoneLost;
     if (due.when.kind != When::Kind::kEvents || lost || events < due.when.number) continue;
@@ -380,10 +399,11 @@ void Transfer::give_up_waiting() {
   });
 }
 
-void Transfer::run_both(bool troubled, std::uint64_t content_seed) {
+void Transfer::run_both(const Troubles& troubles, std::uint64_t content_seed) {
+  troubles_ = troubles;
   current_ = target_run_ = runs_.size();
   runs_.emplace_back().stream = make_stream(scenario_, content_seed);
-  prepare_hosts(troubled);
+  prepare_hosts();
   scenario_.source_listens ? start_source() : start_target();
   scenario_.source_listens ? start_target() : start_source();
   auto over = [this] {
@@ -395,9 +415,10 @@ void Transfer::run_both(bool troubled, std::uint64_t content_seed) {
 }
 
 void Transfer::run_with_second_source(std::uint64_t content_seed) {
+  troubles_ = {scenario_.strikes, true, true};
   current_ = target_run_ = runs_.size();
   runs_.emplace_back().stream = make_stream(scenario_, content_seed);
-  prepare_hosts(true);
+  prepare_hosts();
   start_target();
   start_source();
   auto source_over = [this] {
@@ -410,8 +431,9 @@ void Transfer::run_with_second_source(std::uint64_t content_seed) {
   runs_.emplace_back().stream = first.stream;
   if (!source_host_.up()) source_host_.restart();
   pending_.clear();
+  troubles_.producer = false;
   giving_up_ = false;
-  prepare_input(false);
+  prepare_input();
   source_host_.disk().prepare_fails = source_host_.disk().load_fails = false;
   start_source();
   auto all_over = [this, &first] {
@@ -424,6 +446,7 @@ void Transfer::run_with_second_source(std::uint64_t content_seed) {
 }
 
 std::vector<std::string> Transfer::leftovers() {
+  stranger_.reset();
   world_.run_for(seconds(30));
   std::vector<std::string> left;
   for (std::size_t index = 0; index < source_host_.child_count(); ++index)

@@ -20,6 +20,13 @@
 
 namespace zferry::transfer {
 
+// What a run meets.
+struct Troubles {
+  std::vector<Strike> strikes{};
+  bool producer = false;  // the scenario's
+  bool consumer = false;
+};
+
 // What a run of an end left.
 struct EndLog {
   std::optional<pipeline::Report> report;  // none: its host crashed, or it hangs
@@ -50,7 +57,9 @@ struct RunLog {
   Delivery delivery;
   std::vector<std::byte> stream;  // what the input gives
   bool finished = false;          // in bounded time
-  bool link_struck = false;       // or a process died: the ends cannot know the same
+  Troubles troubles{};
+  bool link_struck = false;  // or a process died: the ends cannot know the same
+  Duration stalled{0};
   bool interrupted = false;
   bool flipped = false;
   bool record_missing_at_final_ack = false;
@@ -64,9 +73,9 @@ class Transfer {
  public:
   Transfer(const Scenario& scenario, Tally& tally);
   ~Transfer();
-  // Returns nothing; the logs hold what happened. `troubled`: with the scenario's faults. `content_seed` of the stream.
-  void run_both(bool troubled, std::uint64_t content_seed);
-  // As run_both(true), but as soon as the source is over, another one starts.
+  // Returns nothing; the logs hold what happened. `content_seed` of the stream.
+  void run_both(const Troubles& troubles, std::uint64_t content_seed);
+  // As run_both() with the scenario's troubles, but as soon as the source is over, another one starts.
   void run_with_second_source(std::uint64_t content_seed);
 
   std::vector<RunLog>& runs() { return runs_; }
@@ -87,10 +96,11 @@ class Transfer {
   using SourceSide = Side<pipeline::Source, pipeline::SourceSettings>;
   using TargetSide = Side<pipeline::Target, pipeline::TargetSettings>;
 
-  void prepare_hosts(bool troubled);
-  void prepare_input(bool troubled);
-  void prepare_destination(bool troubled);
-  io::SimConsumer consumer_script(bool troubled);
+  void prepare_hosts();
+  void prepare_input();
+  void prepare_destination();
+  io::SimConsumer consumer_script();
+  bool meets(Trouble trouble) const { return has(troubles_.strikes, trouble); }
   void plan_strikes();
   void start_source();
   void start_target();
@@ -100,6 +110,7 @@ class Transfer {
   void strike_by_state(bool source, std::string_view state, std::string_view event);
   void strike(const Strike& strike);
   void strike_link(io::SimFault fault);
+  void note_link_trouble(const io::SimFault& fault);
   void give_up_waiting();
   RunLog& now() { return runs_[current_]; }
 
@@ -112,12 +123,13 @@ class Transfer {
   std::vector<RunLog> runs_;
   std::size_t current_ = 0;     // of runs_: the source's
   std::size_t target_run_ = 0;  // of runs_: the target's
-  bool troubled_ = false;
+  Troubles troubles_;
   bool first_connection_ = true;  // of this run
   std::uint64_t events_at_start_ = 0;
   std::size_t children_at_start_ = 0;  // at the target
   std::vector<Strike> pending_;
   bool giving_up_ = false;
+  std::unique_ptr<io::Listener> stranger_;  // where the port is taken
   std::unique_ptr<SourceSide> source_;
   std::unique_ptr<TargetSide> target_;
 };

@@ -19,11 +19,21 @@ constexpr std::array kProducers = {"piped", "pipe-fails", "run", "fails", "kille
 constexpr std::array kConsumers = {"good",       "leaves-content", "leaves-unhappy", "fails-at-end",
                                    "cannot-run", "slow",           "stalls",         "file",
                                    "file-full",  "commit-fails",   "stdout",         "stdout-full"};
-constexpr std::array kTroubles = {"none",           "link-cut",           "flip",
-                                  "final-ack-lost", "done-lost",          "source-crash",
-                                  "target-crash",   "source-interrupted", "target-interrupted",
-                                  "source-state",   "target-state",       "wrong-key",
-                                  "blocks-too-long"};
+constexpr std::array kTroubles = {"none",
+                                  "link-cut",
+                                  "flip",
+                                  "final-ack-lost",
+                                  "done-lost",
+                                  "source-crash",
+                                  "target-crash",
+                                  "source-interrupted",
+                                  "target-interrupted",
+                                  "source-state",
+                                  "target-state",
+                                  "wrong-key",
+                                  "blocks-too-long",
+                                  "port-taken",
+                                  "link-stalls"};
 constexpr std::array kReruns = {"none", "both", "other-stream", "source-at-once"};
 static_assert(kStreams.size() == static_cast<std::size_t>(Stream::kCount));
 static_assert(kProducers.size() == static_cast<std::size_t>(Producer::kCount));
@@ -89,8 +99,22 @@ Strike draw_strike(SeededRandom& random, Trouble trouble, std::size_t stream_byt
   }
   // Only where bytes are what it counts: of the run's first connection.
   if (strike.when.kind == When::Kind::kBytes) strike.fault.after_bytes = strike.when.number;
+  if (trouble == Trouble::kLinkStalls) {
+    strike.fault.action = Action::kStall;
+    strike.fault.stall = milliseconds(1 + random.below(4000));
+  }
   strike.crash = static_cast<io::SimCrash>(random.below(4));
   return strike;
+}
+
+std::vector<Strike> draw_strikes(SeededRandom& random, std::size_t stream_bytes, std::size_t count) {
+  std::vector<Strike> strikes;
+  while (strikes.size() < count) {
+    // The lost answer leads to more states than any other trouble.
+    Trouble trouble = random.chance(0.15) ? Trouble::kFinalAckLost : any<Trouble>(random);
+    strikes.push_back(draw_strike(random, trouble, stream_bytes));
+  }
+  return strikes;
 }
 
 void draw_link(SeededRandom& random, Scenario& scenario) {
@@ -113,6 +137,7 @@ void draw_ends(SeededRandom& random, Scenario& scenario) {
   scenario.frame_bytes = random.chance(0.7) ? 1024 : 300 + random.below(9000);
   scenario.pool_buffers = one_of(random, std::array<std::size_t, 5>{4, 6, 8, 8, 16});
   if (random.chance(0.1)) scenario.rate_bytes_per_s = 50'000 + random.below(1'000'000);
+  scenario.linger = random.chance(0.3) ? seconds(4) : seconds(60);
   scenario.rerun =
       one_of(random, std::array{Rerun::kNone, Rerun::kBoth, Rerun::kBoth, Rerun::kOtherStream, Rerun::kSourceAtOnce});
   if (scenario.source_listens && scenario.rerun == Rerun::kSourceAtOnce) scenario.rerun = Rerun::kBoth;
@@ -133,8 +158,41 @@ void draw_children(SeededRandom& random, Scenario& scenario) {
   scenario.producer_pause_chance = random.chance(0.3) ? 0.2 : 0;
   scenario.consumer_stops_share = random.chance(0.2) ? 1 : static_cast<double>(random.below(1000)) / 1000;
   scenario.consumer_bytes_per_second = 20'000 + random.below(500'000);
+  if (random.chance(0.3)) scenario.consumer_exit_delay = milliseconds(random.below(4000));
   scenario.consumer_stall = seconds(5 + random.below(240));
   scenario.pipe_bytes = std::size_t{512} << random.below(8);
+}
+
+// An answer that is lost, and then trouble while the same commands ask what became of it: rare by chance alone.
+void draw_troubled_question(SeededRandom& random, Scenario& scenario) {
+  scenario.strikes = draw_strikes(random, scenario.stream_bytes, 1);
+  scenario.strikes[0].trouble = Trouble::kFinalAckLost;
+  scenario.strikes[0].fault.action = io::SimFault::Action::kReset;
+  scenario.strikes[0].fault.after_bytes.reset();
+  if (scenario.stream >= Stream::kDamaged) scenario.stream = Stream::kZfs;
+  if (scenario.producer >= Producer::kRun) scenario.producer = Producer::kRun;
+  if (scenario.producer == Producer::kPipeFails) scenario.producer = Producer::kPiped;
+  scenario.consumer = Consumer::kGood;
+  scenario.rerun = Rerun::kBoth;
+  scenario.named = true;
+  Strike second = draw_strike(random,
+                              one_of(random, std::array{Trouble::kSourceInterrupted, Trouble::kTargetInterrupted,
+                                                        Trouble::kLinkCut, Trouble::kTargetCrash}),
+                              scenario.stream_bytes);
+  second.fault.after_bytes.reset();
+  second.when.kind = When::Kind::kState;
+  second.when.source_state = random.chance(0.6);
+  second.when.state = second.when.source_state && random.chance(0.4) ? "opening" : "comparing";
+  scenario.rerun_trouble = RerunTrouble{{second}, false};
+  // Fails while the target compares: it gives nothing more until it is read on.
+  if (random.chance(0.3)) {
+    scenario.rerun_trouble = RerunTrouble{{}, true};
+    scenario.producer = Producer::kFails;
+    scenario.producer_good_at_first = true;
+    scenario.producer_stops_percent = 99;
+    scenario.stream_bytes = 50'000 + random.below(50'000);
+    scenario.producer_chunk_bytes = 4000;
+  }
 }
 
 }  // namespace
@@ -157,13 +215,14 @@ Scenario draw_scenario(std::uint64_t seed) {
   while (scenario.pool_buffers / 2 * scenario.block_bytes < kListBytes) scenario.pool_buffers += 2;
   draw_children(random, scenario);
   draw_link(random, scenario);
-  std::size_t strikes = random.below(10) < 4 ? 0 : random.below(10) == 0 ? 2 : 1;
-  while (scenario.strikes.size() < strikes)
-    scenario.strikes.push_back(draw_strike(random, any<Trouble>(random), scenario.stream_bytes));
+  scenario.strikes = draw_strikes(random, scenario.stream_bytes, random.chance(0.4) ? 0 : random.chance(0.1) ? 2 : 1);
+  if (random.chance(0.4))
+    scenario.rerun_trouble = RerunTrouble{draw_strikes(random, scenario.stream_bytes, 1), random.chance(0.3)};
+  if (random.chance(0.06)) draw_troubled_question(random, scenario);
   return scenario;
 }
 
-bool Scenario::has(Trouble trouble) const {
+bool has(const std::vector<Strike>& strikes, Trouble trouble) {
   return std::any_of(strikes.begin(), strikes.end(), [&](const Strike& strike) { return strike.trouble == trouble; });
 }
 
@@ -175,7 +234,10 @@ std::string Scenario::text() const {
                     " listens, " + (with_secret ? "secret" : "keys") + (named ? ", named" : "") + ", blocks of " +
                     std::to_string(block_bytes) + ", pool of " + std::to_string(pool_buffers) + ", rerun " +
                     name(rerun);
-  for (const Strike& strike : strikes) {
+  std::vector<Strike> all = strikes;
+  if (rerun_trouble) all.insert(all.end(), rerun_trouble->strikes.begin(), rerun_trouble->strikes.end());
+  if (rerun_trouble) out += rerun_trouble->bad_producer ? ", troubled, with its producer" : ", troubled";
+  for (const Strike& strike : all) {
     out += std::string("\n  ") + name(strike.trouble) + " variant " + std::to_string(strike.variant) + " action " +
            std::to_string(static_cast<int>(strike.fault.action)) + " direction " +
            std::to_string(static_cast<int>(strike.fault.direction)) + ", when ";

@@ -44,6 +44,8 @@ enum class Trouble {
   kTargetState,
   kWrongKey,
   kBlocksTooLong,
+  kPortTaken,
+  kLinkStalls,
   kCount
 };
 enum class Rerun { kNone, kBoth, kOtherStream, kSourceAtOnce, kCount };
@@ -65,12 +67,19 @@ struct Strike {
   unsigned variant = 0;
 };
 
+// What a rerun meets; without any, the first run's troubles are over.
+struct RerunTrouble {
+  std::vector<Strike> strikes{};
+  bool bad_producer = false;  // the scenario's producer again
+};
+
 struct Scenario {
   std::uint64_t seed = 0;
   Stream stream = Stream::kOpaque;
   std::size_t stream_bytes = 0;  // about
   bool incompressible = false;
   Producer producer = Producer::kPiped;
+  bool producer_good_at_first = false;
   unsigned producer_stops_percent = 100;
   std::size_t producer_chunk_bytes = 0;
   double producer_pause_chance = 0;
@@ -78,6 +87,7 @@ struct Scenario {
   double consumer_stops_share = 0;  // of the stream; 1: after its last byte
   std::uint64_t consumer_bytes_per_second = 0;
   Duration consumer_stall{0};
+  Duration consumer_exit_delay{0};
   std::size_t pipe_bytes = 0;
   bool source_listens = false;
   bool with_secret = false;
@@ -89,13 +99,15 @@ struct Scenario {
   std::size_t pool_buffers = 8;
   std::uint64_t rate_bytes_per_s = 0;
   io::SimLinkSettings link{};
+  Duration linger{0};
   std::vector<Strike> strikes{};
+  std::optional<RerunTrouble> rerun_trouble{};  // of a second run; then there is a third
   Rerun rerun = Rerun::kNone;
 
-  bool has(Trouble trouble) const;
   std::string text() const;
 };
 
+bool has(const std::vector<Strike>& strikes, Trouble trouble);
 Scenario draw_scenario(std::uint64_t seed);
 const char* name(Stream stream);
 const char* name(Producer producer);
