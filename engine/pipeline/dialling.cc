@@ -23,7 +23,7 @@ void Dialling::connected(std::unique_ptr<io::ByteStream> stream) {
   }));
   auto message = std::make_shared<std::vector<std::byte>>(dialler_.first_message());
   stream_->write(*message, lifeline_.guard([this, message](Result<std::size_t> sent) {
-    if (!sent) return finish(silent_end(sent.error().what));
+    if (!sent) return finish(sent.take_error());
     answer_ = std::make_shared<std::vector<std::byte>>(limits::kFirstMessageBytes);
     read_answer();
   }));
@@ -32,8 +32,8 @@ void Dialling::connected(std::unique_ptr<io::ByteStream> stream) {
 void Dialling::read_answer() {
   Bytes rest = Bytes(*answer_).subspan(answer_bytes_);
   stream_->read(rest, lifeline_.guard([this, keep = answer_](Result<std::size_t> count) {
-    if (!count) return finish(silent_end(count.error().what));
-    if (*count == 0) return finish(silent_end("it closed the connection"));
+    if (!count) return finish(count.take_error());
+    if (*count == 0) return finish(hung_up());
     answer_bytes_ += *count;
     if (answer_bytes_ < answer_->size()) return read_answer();
     if (Status read = dialler_.read_answer(*answer_, lane_); !read) return finish(read.take_error());
@@ -48,15 +48,17 @@ void Dialling::send_proof() {
   std::copy(header.begin(), header.end(), proof->begin());
   lane_.sealer->seal(header, {}, Bytes(*proof).subspan(wire::kFrameHeaderBytes));
   stream_->write(*proof, lifeline_.guard([this, proof](Result<std::size_t> sent) {
-    if (!sent) return finish(silent_end(sent.error().what));
+    if (!sent) return finish(sent.take_error());
     lane_.stream = std::move(stream_);
     finish(std::move(lane_));
   }));
 }
 
-// A listener that cannot open the greeting hangs up without a word, so that strangers learn nothing.
-Error Dialling::silent_end(const std::string& how) const {
-  return {Fault::kNotAllowed, stream_->name() + " ended the handshake without an answer (" + how + ")",
+// A listener that cannot open the greeting hangs up without a word, so that strangers learn nothing. Who began to
+// answer could open it.
+Error Dialling::hung_up() const {
+  if (answer_bytes_ > 0) return {Fault::kLinkLost, stream_->name() + " hung up in the middle of the handshake", {}};
+  return {Fault::kNotAllowed, stream_->name() + " hung up without an answer",
           "most likely the two ends do not have each other's keys or the same secret: compare `zferry key pub` there "
           "with --peer here"};
 }

@@ -31,7 +31,7 @@ class Dialling {
   void read_answer();
   void send_proof();
   void finish(Result<EstablishedLane> result);
-  Error silent_end(const std::string& how) const;
+  Error hung_up() const;
 
   Host& host_;
   const MeetingSettings& meeting_;

@@ -28,26 +28,16 @@ void there_and_back(ConstBytes bytes, Result<M> (*decode)(ConstBytes)) {
 
 void decode_plaintext(FrameType type, ConstBytes bytes) {
   switch (type) {
-    case FrameType::kHeartbeat:
-      return demand(decode_empty(bytes, "HEARTBEAT").ok() == bytes.empty());
-    case FrameType::kOpen:
-      return there_and_back(bytes, decode_open);
-    case FrameType::kOpened:
-      return there_and_back(bytes, decode_opened);
-    case FrameType::kBlock:
-      return there_and_back(bytes, decode_block);
-    case FrameType::kData:
-      return;
-    case FrameType::kAck:
-      return there_and_back(bytes, decode_ack);
-    case FrameType::kFinal:
-      return there_and_back(bytes, decode_final);
-    case FrameType::kFinalAck:
-      return there_and_back(bytes, decode_final_ack);
-    case FrameType::kDone:
-      return demand(decode_empty(bytes, "DONE").ok() == bytes.empty());
-    case FrameType::kAbort:
-      return there_and_back(bytes, decode_abort);
+    case FrameType::kHeartbeat: return demand(decode_empty(bytes, "HEARTBEAT").ok() == bytes.empty());
+    case FrameType::kOpen: return there_and_back(bytes, decode_open);
+    case FrameType::kOpened: return there_and_back(bytes, decode_opened);
+    case FrameType::kBlock: return there_and_back(bytes, decode_block);
+    case FrameType::kData: return;
+    case FrameType::kAck: return there_and_back(bytes, decode_ack);
+    case FrameType::kFinal: return there_and_back(bytes, decode_final);
+    case FrameType::kFinalAck: return there_and_back(bytes, decode_final_ack);
+    case FrameType::kDone: return demand(decode_empty(bytes, "DONE").ok() == bytes.empty());
+    case FrameType::kAbort: return there_and_back(bytes, decode_abort);
   }
 }
 

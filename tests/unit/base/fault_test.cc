@@ -13,48 +13,27 @@ namespace {
 // Written out so that the compiler demands a row for every new enumerator.
 int listed_exit_code(Fault fault) {
   switch (fault) {
-    case Fault::kNone:
-      return 0;
-    case Fault::kInternal:
-      return 1;
-    case Fault::kUsage:
-      return 2;
-    case Fault::kConfig:
-      return 3;
-    case Fault::kUnreachable:
-      return 10;
-    case Fault::kLinkLost:
-      return 11;
-    case Fault::kInterrupted:
-      return 12;
-    case Fault::kBusy:
-      return 13;
-    case Fault::kOutcomeUnknown:
-      return 14;
-    case Fault::kNotAllowed:
-      return 20;
-    case Fault::kProtocol:
-      return 21;
-    case Fault::kProducerFailed:
-      return 30;
-    case Fault::kStreamDamaged:
-      return 31;
-    case Fault::kStreamIncomplete:
-      return 32;
-    case Fault::kInputFailed:
-      return 33;
-    case Fault::kConsumerFailed:
-      return 40;
-    case Fault::kOutputFailed:
-      return 41;
-    case Fault::kCannotRun:
-      return 42;
-    case Fault::kStateFailed:
-      return 43;
-    case Fault::kDigestMismatch:
-      return 50;
-    case Fault::kDifferentStream:
-      return 51;
+    case Fault::kNone: return 0;
+    case Fault::kInternal: return 1;
+    case Fault::kUsage: return 2;
+    case Fault::kConfig: return 3;
+    case Fault::kUnreachable: return 10;
+    case Fault::kLinkLost: return 11;
+    case Fault::kInterrupted: return 12;
+    case Fault::kBusy: return 13;
+    case Fault::kOutcomeUnknown: return 14;
+    case Fault::kNotAllowed: return 20;
+    case Fault::kProtocol: return 21;
+    case Fault::kProducerFailed: return 30;
+    case Fault::kStreamDamaged: return 31;
+    case Fault::kStreamIncomplete: return 32;
+    case Fault::kInputFailed: return 33;
+    case Fault::kConsumerFailed: return 40;
+    case Fault::kOutputFailed: return 41;
+    case Fault::kCannotRun: return 42;
+    case Fault::kStateFailed: return 43;
+    case Fault::kDigestMismatch: return 50;
+    case Fault::kDifferentStream: return 51;
   }
   return -1;
 }
