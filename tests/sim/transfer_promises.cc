@@ -35,6 +35,7 @@ class Judge {
   }
   void no_false_success(const RunLog& run);
   const RunLog* last_delivery_before(const RunLog* run) const;
+  void no_false_failure(const RunLog& run);
   void nothing_committed_on_failure(const RunLog& run);
   void endings_match(const RunLog& run);
   void only_fitting_faults(const RunLog& run);
@@ -78,6 +79,7 @@ void Judge::any_run(const RunLog& run, const std::string& which) {
   check("a prefix of the stream, in order, once", !run.delivery.wrong_bytes, endings(run));
   check("the consumer is gone before its target", !run.delivery.still_ran_at_report, endings(run));
   no_false_success(run);
+  no_false_failure(run);
   nothing_committed_on_failure(run);
   only_fitting_faults(run);
   if (!run.link_struck) endings_match(run);
@@ -106,6 +108,13 @@ void Judge::no_false_success(const RunLog& run) {
           endings(run));
   }
   if (run.flipped && whole) ++tally_["promise | a flip, and right bytes"];
+}
+
+// The tail is out: the consumer's verdict is the target's, whatever else happened.
+void Judge::no_false_failure(const RunLog& run) {
+  bool could_write_down = !has(run.troubles.strikes, Trouble::kTargetState);
+  if (!run.target.saw("receiving", "final-right") || !run.target.report || !could_write_down) return;
+  if (transfer_.complete(run)) check("no failure of what was delivered", run.target.succeeded(), endings(run));
 }
 
 // Decided before FINAL was right: the consumer never saw the tail, and no file appeared.

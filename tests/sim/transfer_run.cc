@@ -38,6 +38,32 @@ pipeline::LaneSettings lane_settings(const Scenario& scenario) {
   return lane;
 }
 
+// Workers as threads are: what is given to them is done some time later, in any order, also once nobody waits for it.
+class LateWorkers final : public flow::Workers {
+ public:
+  LateWorkers(io::Loop& loop, RandomSource& random) : loop_(loop), random_(random) {}
+  void run(std::function<void()> job, std::function<void()> done) override {
+    std::uint32_t number = 0;
+    random_.fill(std::as_writable_bytes(std::span(&number, 1)));
+    Duration longest = number % 16 == 0 ? milliseconds(5) : std::chrono::microseconds(200);
+    bool at_once = number % 2 == 0;
+    if (at_once) job();
+    loop_.after(Duration(number % longest.count()), [at_once, job = std::move(job), done = std::move(done)] {
+      if (!at_once) job();
+      done();
+    });
+  }
+
+ private:
+  io::Loop& loop_;
+  RandomSource& random_;
+};
+
+std::unique_ptr<flow::Workers> make_workers(const Scenario& scenario, io::Loop& loop, RandomSource& random) {
+  if (scenario.late_workers) return std::make_unique<LateWorkers>(loop, random);
+  return std::make_unique<flow::InlineWorkers>([&loop](std::function<void()> task) { loop.post(std::move(task)); });
+}
+
 }  // namespace
 
 bool EndLog::saw_event(const std::string& event) const {
@@ -47,11 +73,12 @@ bool EndLog::saw_event(const std::string& event) const {
 // One end, from its start to its end: the program's objects, and what they stand on.
 template <class End, class Settings>
 struct Transfer::Side {
-  Side(io::SimHost& machine_arg, const seal::Dh& dh, std::uint64_t seed)
+  Side(io::SimHost& machine_arg, const Scenario& scenario, const seal::Dh& dh, std::uint64_t seed)
       : machine(machine_arg),
         random(seed),
-        workers([this](std::function<void()> task) { loop.post(std::move(task)); }),
-        host{loop, machine.network(), machine.processes(), machine.files(), workers, random, dh} {}
+        worker_random(~seed),
+        workers(make_workers(scenario, loop, worker_random)),
+        host{loop, machine.network(), machine.processes(), machine.files(), *workers, random, dh} {}
   void start(EndLog& log) {
     end = std::make_unique<End>(host, settings, [&log](const pipeline::Report& report) { log.report = report; });
     machine.on_interrupt([this](int number) {
@@ -63,7 +90,8 @@ struct Transfer::Side {
   io::SimHost& machine;
   io::Loop& loop = machine.loop();
   SeededRandom random;
-  flow::InlineWorkers workers;
+  SeededRandom worker_random;
+  std::unique_ptr<flow::Workers> workers;
   pipeline::Host host;
   Settings settings;
   std::unique_ptr<End> end;
@@ -220,7 +248,7 @@ void Transfer::plan_strikes() {
 }
 
 void Transfer::start_source() {
-  source_ = std::make_unique<SourceSide>(source_host_, dh_, scenario_.seed * 4 + 1 + 8 * current_);
+  source_ = std::make_unique<SourceSide>(source_host_, scenario_, dh_, scenario_.seed * 4 + 1 + 8 * current_);
   pipeline::SourceSettings& settings = source_->settings;
   settings.lane = lane_settings(scenario_);
   settings.pack.mode = scenario_.pack;
@@ -244,7 +272,7 @@ void Transfer::start_source() {
 }
 
 void Transfer::start_target() {
-  target_ = std::make_unique<TargetSide>(target_host_, dh_, scenario_.seed * 4 + 2 + 8 * current_);
+  target_ = std::make_unique<TargetSide>(target_host_, scenario_, dh_, scenario_.seed * 4 + 2 + 8 * current_);
   pipeline::TargetSettings& settings = target_->settings;
   settings.lane = lane_settings(scenario_);
   if (meets(Trouble::kBlocksTooLong)) settings.lane.block_bytes /= 2;

@@ -128,6 +128,7 @@ void draw_link(SeededRandom& random, Scenario& scenario) {
 }
 
 void draw_ends(SeededRandom& random, Scenario& scenario) {
+  scenario.late_workers = random.chance(0.5);
   scenario.source_listens = random.chance(0.35);
   scenario.with_secret = random.chance(0.3);
   scenario.named = random.chance(0.7);
@@ -161,6 +162,48 @@ void draw_children(SeededRandom& random, Scenario& scenario) {
   if (random.chance(0.3)) scenario.consumer_exit_delay = milliseconds(random.below(4000));
   scenario.consumer_stall = seconds(5 + random.below(240));
   scenario.pipe_bytes = std::size_t{512} << random.below(8);
+}
+
+// Both ends fail as soon as they hear of each other, so that their aborts cross.
+void draw_crossing(SeededRandom& random, Scenario& scenario) {
+  scenario.strikes = draw_strikes(random, 0, 1);
+  scenario.strikes[0].trouble = Trouble::kBlocksTooLong;
+  scenario.strikes[0].fault.after_bytes.reset();
+  scenario.stream = one_of(random, std::array{Stream::kEmpty, Stream::kTruncated, Stream::kZfs});
+  scenario.stream_bytes = random.below(2000);
+  scenario.producer = one_of(random, std::array{Producer::kPiped, Producer::kFails, Producer::kCannotRun});
+}
+
+Strike at_state(SeededRandom& random, Trouble trouble, bool source, const char* state) {
+  Strike strike = draw_strike(random, trouble, 0);
+  strike.fault.after_bytes.reset();
+  strike.when = {.kind = When::Kind::kState, .source_state = source, .state = state, .at_once = random.chance(0.5)};
+  return strike;
+}
+
+// What chance alone hardly brings: trouble in states that pass at once, a second one while ending for the first.
+void draw_rare(SeededRandom& random, Scenario& scenario) {
+  switch (random.below(4)) {
+    case 0: scenario.strikes = {at_state(random, Trouble::kTargetInterrupted, false, "awaiting-open")}; break;
+    case 1:
+      scenario.strikes = {at_state(random, random.chance(0.5) ? Trouble::kTargetInterrupted : Trouble::kLinkCut, false,
+                                   random.chance(0.5) ? "awaiting-open" : "starting")};
+      scenario.strikes[0].when.at_once = true;
+      break;
+    case 2:
+      scenario.strikes = {at_state(random, Trouble::kLinkCut, false, "delivering")};
+      scenario.consumer = Consumer::kFailsAtEnd;
+      scenario.consumer_exit_delay = seconds(20);
+      break;
+    default: {
+      bool source = random.chance(0.5);
+      Trouble first = random.chance(0.5) ? Trouble::kSourceInterrupted : Trouble::kTargetInterrupted;
+      scenario.strikes = {at_state(random, first, false, "receiving"),
+                          at_state(random, Trouble::kLinkCut, source, "aborting")};
+      scenario.strikes[1].when.at_once = true;
+      scenario.link.latency = milliseconds(30);
+    }
+  }
 }
 
 // An answer that is lost, and then trouble while the same commands ask what became of it: rare by chance alone.
@@ -215,10 +258,12 @@ Scenario draw_scenario(std::uint64_t seed) {
   while (scenario.pool_buffers / 2 * scenario.block_bytes < kListBytes) scenario.pool_buffers += 2;
   draw_children(random, scenario);
   draw_link(random, scenario);
-  scenario.strikes = draw_strikes(random, scenario.stream_bytes, random.chance(0.4) ? 0 : random.chance(0.1) ? 2 : 1);
+  scenario.strikes = draw_strikes(random, scenario.stream_bytes, random.chance(0.4) ? 0 : random.chance(0.2) ? 2 : 1);
   if (random.chance(0.4))
     scenario.rerun_trouble = RerunTrouble{draw_strikes(random, scenario.stream_bytes, 1), random.chance(0.3)};
-  if (random.chance(0.06)) draw_troubled_question(random, scenario);
+  if (random.chance(0.02)) draw_crossing(random, scenario);
+  if (random.chance(0.04)) draw_rare(random, scenario);
+  if (random.chance(0.08)) draw_troubled_question(random, scenario);
   return scenario;
 }
 
@@ -231,9 +276,9 @@ std::string Scenario::text() const {
                     std::to_string(stream_bytes) + " bytes, producer " + name(producer) + " (stops at " +
                     std::to_string(producer_stops_percent) + " %), consumer " + name(consumer) + " (stops at " +
                     std::to_string(consumer_stops_share) + "), " + (source_listens ? "source" : "target") +
-                    " listens, " + (with_secret ? "secret" : "keys") + (named ? ", named" : "") + ", blocks of " +
-                    std::to_string(block_bytes) + ", pool of " + std::to_string(pool_buffers) + ", rerun " +
-                    name(rerun);
+                    " listens, " + (with_secret ? "secret" : "keys") + (named ? ", named" : "") +
+                    (late_workers ? ", late workers" : "") + ", blocks of " + std::to_string(block_bytes) +
+                    ", pool of " + std::to_string(pool_buffers) + ", rerun " + name(rerun);
   std::vector<Strike> all = strikes;
   if (rerun_trouble) all.insert(all.end(), rerun_trouble->strikes.begin(), rerun_trouble->strikes.end());
   if (rerun_trouble) out += rerun_trouble->bad_producer ? ", troubled, with its producer" : ", troubled";

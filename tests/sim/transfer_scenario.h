@@ -89,6 +89,7 @@ struct Scenario {
   Duration consumer_stall{0};
   Duration consumer_exit_delay{0};
   std::size_t pipe_bytes = 0;
+  bool late_workers = false;  // as threads are
   bool source_listens = false;
   bool with_secret = false;
   bool named = false;  // the session has a name

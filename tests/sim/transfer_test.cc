@@ -36,7 +36,9 @@ template <class Traits>
 void list_rows_never_hit(const std::string& end, const Tally& tally, std::vector<std::string>& out) {
   for (const auto& row : Traits::rows()) {
     std::string text = end + " | " + std::string(Traits::name(row.from)) + " | " + std::string(Traits::name(row.on));
-    if (tally.count(text) == 0) out.push_back(text);
+    auto hits = tally.find(text);
+    if (hits == tally.end()) out.push_back(text);
+    if (hits != tally.end() && hits->second < 10) std::cout << "rare: " << text << ": " << hits->second << "\n";
   }
 }
 
@@ -60,6 +62,7 @@ constexpr std::array kPromises = {
     "no success that the target does not share",
     "no success of a failed input",
     "no success without FINAL",
+    "no failure of what was delivered",
     "the tail is withheld until FINAL",
     "a flip, and right bytes",
     "the endings match",
@@ -127,7 +130,12 @@ TEST(Transfer, KeepsItsPromisesForEverySeed) {
   list_rows_never_hit<session::TargetTraits>("target", tally, never);
   std::sort(never.begin(), never.end());
   for (const std::string& row : never) std::cout << "never hit: " << row << "\n";
-  EXPECT_EQ(never, golden_lines()) << "rows of the tables that no seed reaches: tests/golden/sim/rows-never-hit.txt";
+  std::vector<std::string> golden = golden_lines();
+  for (const std::string& row : never)
+    EXPECT_TRUE(std::binary_search(golden.begin(), golden.end(), row)) << "no seed reaches this row any more: " << row;
+  constexpr std::uint64_t kOften = 20;
+  for (const std::string& row : golden)
+    EXPECT_LT(tally[row], kOften) << "is reached now, and may go from tests/golden/sim/rows-never-hit.txt: " << row;
 }
 
 }  // namespace zferry::transfer
