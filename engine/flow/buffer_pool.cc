@@ -34,27 +34,33 @@ BufferPool::BufferPool(std::size_t buffers, std::size_t buffer_bytes)
 
 BufferPool::~BufferPool() { set_on_return(nullptr); }
 
-Buffer BufferPool::take() {
+Buffer BufferPool::take_from(const std::shared_ptr<State>& state) {
   std::unique_ptr<std::byte[]> memory;
   {
-    std::lock_guard lock(state_->mutex);
-    if (state_->in_use == state_->buffers) {
-      state_->someone_waits = true;
+    std::lock_guard lock(state->mutex);
+    if (state->in_use == state->buffers) {
+      state->someone_waits = true;
       return nullptr;
     }
-    ++state_->in_use;
-    if (!state_->idle.empty()) {
-      memory = std::move(state_->idle.back());
-      state_->idle.pop_back();
+    ++state->in_use;
+    if (!state->idle.empty()) {
+      memory = std::move(state->idle.back());
+      state->idle.pop_back();
     }
   }
-  if (!memory) memory.reset(new std::byte[state_->bytes]);
-  auto* view = new Bytes(memory.get(), state_->bytes);
-  auto give_back = [state = state_, memory = memory.release()](Bytes* gone) {
+  if (!memory) memory.reset(new std::byte[state->bytes]);
+  auto* view = new Bytes(memory.get(), state->bytes);
+  auto give_back = [state, memory = memory.release()](Bytes* gone) {
     delete gone;
     state->give_back(std::unique_ptr<std::byte[]>(memory));
   };
   return Buffer(view, std::move(give_back));
+}
+
+Buffer BufferPool::take() { return take_from(state_); }
+
+std::function<Buffer()> BufferPool::taker() const {
+  return [state = state_] { return take_from(state); };
 }
 
 void BufferPool::set_on_return(std::function<void()> on_return) {

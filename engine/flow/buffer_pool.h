@@ -29,12 +29,16 @@ class BufferPool {
 
   // Null when all are in use; on_return is then called once, from whatever thread gives one back.
   Buffer take();
+  // take() for a job that may outlive this object.
+  std::function<Buffer()> taker() const;
   void set_on_return(std::function<void()> on_return);
   std::size_t free_buffers() const;
   std::size_t buffer_bytes() const;
 
  private:
   struct State;
+  static Buffer take_from(const std::shared_ptr<State>& state);
+
   std::shared_ptr<State> state_;
 };
 

@@ -29,8 +29,10 @@ struct Arrival {
 // Opens frames in their order and puts blocks together. Owned by one job at a time.
 class FrameOpener {
  public:
-  FrameOpener(std::unique_ptr<seal::Opener> opener, flow::BufferPool& pool) : opener_(std::move(opener)), pool_(pool) {}
-  // Opens the frames that `bytes` holds, all whole. Errors: kProtocol. What came before an error is in `out`.
+  FrameOpener(std::unique_ptr<seal::Opener> opener, const flow::BufferPool& pool)
+      : opener_(std::move(opener)), take_buffer_(pool.taker()) {}
+  // Opens the frames that `bytes` holds, all whole. Errors: kLinkLost for what was damaged on the way, kProtocol for
+  // what the peer truly said and must not. What came before an error is in `out`.
   Status open(ConstBytes bytes, std::vector<Arrival>& out);
 
  private:
@@ -38,7 +40,7 @@ class FrameOpener {
   Status begin_block(const std::vector<std::byte>& message);
 
   std::unique_ptr<seal::Opener> opener_;
-  flow::BufferPool& pool_;
+  std::function<flow::Buffer()> take_buffer_;
   std::optional<wire::Block> block_;  // the one that DATA belongs to
   flow::Buffer buffer_;
   std::size_t filled_ = 0;
@@ -49,7 +51,8 @@ class LaneReceiver {
   struct Events {
     std::function<void()> heard;  // bytes came
     std::function<void(std::vector<Arrival>)> arrived;
-    std::function<void(Error)> failed;  // a frame that does not open, or the link's error
+    std::function<void(Error)> failed;  // the link's error, or a frame that was damaged on it: the last event
+    std::function<void(Error)> broke;   // the peer broke the protocol; nothing more of it arrives
     std::function<void()> ended;        // the peer hung up
   };
   LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStream& stream, std::unique_ptr<seal::Opener> opener,
@@ -61,7 +64,7 @@ class LaneReceiver {
   using Memory = std::shared_ptr<std::vector<std::byte>>;
   void read_more();
   void open_next();
-  // Length of the whole frames at the front of the current buffer. Errors: kProtocol.
+  // Length of the whole frames at the front of the current buffer. Errors: kLinkLost.
   Result<std::size_t> whole_frames() const;
 
   Host& host_;
@@ -74,6 +77,7 @@ class LaneReceiver {
   bool reading_ = false;
   bool opening_ = false;
   bool ended_ = false;
+  bool deaf_ = false;  // the peer broke the protocol: what it sends is read and forgotten, so that it can still read us
   std::uint64_t received_bytes_ = 0;
   Lifeline lifeline_;
 };
