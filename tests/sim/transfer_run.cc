@@ -45,8 +45,8 @@ class LateWorkers final : public flow::Workers {
   void run(std::function<void()> job, std::function<void()> done) override {
     std::uint32_t number = 0;
     random_.fill(std::as_writable_bytes(std::span(&number, 1)));
-    Duration longest = number % 16 == 0 ? milliseconds(5) : std::chrono::microseconds(200);
-    bool at_once = number % 2 == 0;
+    Duration longest = number % 2 == 0 ? milliseconds(3) : std::chrono::microseconds(200);
+    bool at_once = number / 2 % 2 == 0;
     if (at_once) job();
     loop_.after(Duration(number % longest.count()), [at_once, job = std::move(job), done = std::move(done)] {
       if (!at_once) job();
