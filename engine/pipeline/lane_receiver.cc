@@ -3,19 +3,12 @@
 #include <algorithm>
 
 namespace zferry::pipeline {
-namespace {
-
-// What fails before it is authenticated says nothing about the peer: a bit flipped on the way is as likely, and the
-// same command may succeed.
-Error damaged(const Error& how) { return {Fault::kLinkLost, "a frame was damaged on the way (" + how.what + ")", {}}; }
-
-}  // namespace
 
 Status FrameOpener::open(ConstBytes bytes, std::vector<Arrival>& out) {
   while (!bytes.empty()) {
     ConstBytes header = bytes.first(wire::kFrameHeaderBytes);
     Result<wire::FrameHeader> frame = wire::decode_frame_header(header);
-    if (!frame) return damaged(frame.error());
+    if (!frame) return frame.take_error();
     ConstBytes sealed = bytes.subspan(wire::kFrameHeaderBytes, frame->sealed_bytes);
     bytes = bytes.subspan(wire::kFrameHeaderBytes + frame->sealed_bytes);
     if (frame->type == wire::FrameType::kData) {
@@ -23,12 +16,11 @@ Status FrameOpener::open(ConstBytes bytes, std::vector<Arrival>& out) {
       continue;
     }
     std::vector<std::byte> message(sealed.size() - seal::kTagBytes);
-    if (Status opened = opener_->open(header, sealed, message); !opened) return damaged(opened.error());
+    if (Status opened = opener_->open(header, sealed, message); !opened) return opened;
     if (frame->type == wire::FrameType::kBlock) {
       if (Status begun = begin_block(message); !begun) return begun;
       continue;
     }
-    if (frame->type == wire::FrameType::kHeartbeat && message.empty()) continue;  // it was heard when its bytes came
     out.push_back({frame->type, std::move(message), {}, {}});
   }
   return {};
@@ -51,8 +43,7 @@ Status FrameOpener::open_data(ConstBytes header, ConstBytes sealed, std::vector<
   if (!block_ || bytes > block_->packed_bytes - filled_)
     return Error{Fault::kProtocol, "data came that belongs to no block", {}};
   // Straight into the block: what does not open leaves the block unfinished, and an unfinished block is never used.
-  if (Status opened = opener_->open(header, sealed, buffer_->subspan(filled_, bytes)); !opened)
-    return damaged(opened.error());
+  if (Status opened = opener_->open(header, sealed, buffer_->subspan(filled_, bytes)); !opened) return opened;
   filled_ += bytes;
   if (filled_ < block_->packed_bytes) return {};
   ConstBytes packed = buffer_->first(filled_);
@@ -77,7 +68,7 @@ Result<std::size_t> LaneReceiver::whole_frames() const {
   std::size_t whole = 0;
   while (true) {
     auto frame = wire::next_frame(ConstBytes(*current_).subspan(whole, filled_ - whole));
-    if (!frame) return damaged(frame.error());
+    if (!frame) return frame.take_error();
     if (!*frame) return whole;
     whole += wire::kFrameHeaderBytes + (*frame)->sealed_bytes;
   }
@@ -96,9 +87,8 @@ void LaneReceiver::read_more() {
       return;
     }
     received_bytes_ += *count;
-    events_.heard();
-    if (deaf_) return read_more();
     filled_ += *count;
+    events_.heard();
     open_next();
   }));
 }
@@ -132,12 +122,8 @@ void LaneReceiver::open_next() {
     opening_ = false;
     // The listener may end this object from inside its events.
     auto still_here = lifeline_.guard([this, status] {
-      if (*status) return open_next();
-      if (status->error().fault == Fault::kLinkLost) return events_.failed(status->take_error());
-      deaf_ = true;
-      filled_ = 0;
-      read_more();
-      events_.broke(status->take_error());
+      if (!*status) return events_.failed(status->take_error());
+      open_next();
     });
     if (!arrivals->empty()) events_.arrived(std::move(*arrivals));
     still_here();
