@@ -207,6 +207,10 @@ void Judge::first_run(const RunLog& run) {
   Expectation expectation;
   add_input_faults(expectation.faults, run.troubles.producer);
   add_output_faults(expectation.faults, run);
+  // A consumer that leaves content before anything came has still taken all of nothing.
+  expectation.may_succeed = run.stream.empty() && scenario_.consumer == Consumer::kLeavesContent;
+  if (run.stream.empty() && scenario_.consumer == Consumer::kLeavesContent)
+    expectation.faults.insert(Fault::kConsumerFailed);
   if (has(run.troubles.strikes, Trouble::kTargetState) && !run.target.succeeded()) {
     // One of three places: before meeting, at OPEN, or after delivery.
     if (run.target.met()) expectation.faults.insert(Fault::kStateFailed);
@@ -214,10 +218,6 @@ void Judge::first_run(const RunLog& run) {
           run.target.fault() == Fault::kStateFailed || expectation.faults.count(run.target.fault()), endings(run));
     if (!run.target.met()) return;
   }
-  // A consumer that leaves content before anything came has still taken all of nothing.
-  expectation.may_succeed = run.stream.empty() && scenario_.consumer == Consumer::kLeavesContent;
-  if (run.stream.empty() && scenario_.consumer == Consumer::kLeavesContent)
-    expectation.faults.insert(Fault::kConsumerFailed);
   as_expected(run, expectation);
 }
 

@@ -60,6 +60,7 @@ struct RunLog {
   Troubles troubles{};
   bool link_struck = false;  // or a process died: the ends cannot know the same
   Duration stalled{0};
+  bool target_lost_power = false;
   bool interrupted = false;
   bool flipped = false;
   bool record_missing_at_final_ack = false;
