@@ -125,6 +125,7 @@ void draw_link(SeededRandom& random, Scenario& scenario) {
   link.segment_bytes_max = 1500 + random.below(16000);
   if (random.chance(0.3)) link.bytes_per_second = 100'000 + random.below(4'000'000);
   if (random.chance(0.3)) link.reset_discards_chance = 0.5;
+  if (random.chance(0.5)) link.user_timeout = Duration(0);  // then nobody tells of silence but the engine
 }
 
 void draw_ends(SeededRandom& random, Scenario& scenario) {
@@ -166,6 +167,18 @@ void draw_children(SeededRandom& random, Scenario& scenario) {
 
 // Both ends fail as soon as they hear of each other, so that their aborts cross.
 void draw_crossing(SeededRandom& random, Scenario& scenario) {
+  if (random.chance(0.7)) {
+    // With blocks in the way of the source's.
+    scenario.strikes.clear();
+    scenario.stream = random.chance(0.5) ? Stream::kOpaque : Stream::kZfs;
+    scenario.stream_bytes = 3000 + random.below(40'000);
+    scenario.producer = Producer::kFails;
+    scenario.consumer = Consumer::kLeavesUnhappy;
+    scenario.consumer_stops_share = 0.3 * scenario.consumer_stops_share;
+    scenario.link.buffer_bytes = 4096;
+    scenario.link.bytes_per_second = 100'000 + random.below(1'000'000);
+    return;
+  }
   scenario.strikes = draw_strikes(random, 0, 1);
   scenario.strikes[0].trouble = Trouble::kBlocksTooLong;
   scenario.strikes[0].fault.after_bytes.reset();
@@ -261,7 +274,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   scenario.strikes = draw_strikes(random, scenario.stream_bytes, random.chance(0.4) ? 0 : random.chance(0.2) ? 2 : 1);
   if (random.chance(0.4))
     scenario.rerun_trouble = RerunTrouble{draw_strikes(random, scenario.stream_bytes, 1), random.chance(0.3)};
-  if (random.chance(0.02)) draw_crossing(random, scenario);
+  if (random.chance(0.05)) draw_crossing(random, scenario);
   if (random.chance(0.04)) draw_rare(random, scenario);
   if (random.chance(0.08)) draw_troubled_question(random, scenario);
   return scenario;
