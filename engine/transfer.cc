@@ -1,7 +1,9 @@
 #include "transfer.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -26,6 +28,17 @@ std::size_t worker_count(int wanted) {
   return std::min(count, limits::kWorkersMax);
 }
 
+// Threads may be refused (a limit on processes); that is the one thing here that the standard library tells by an
+// exception.
+Result<std::unique_ptr<flow::ThreadWorkers>> make_workers(std::size_t count, io::Loop& loop) {
+  try {
+    return std::make_unique<flow::ThreadWorkers>(count,
+                                                 [&loop](std::function<void()> task) { loop.post(std::move(task)); });
+  } catch (const std::system_error& error) {
+    return Error{Fault::kCannotRun, std::string("start threads: ") + error.what(), "fewer of them: --workers 1"};
+  }
+}
+
 // One end on this machine: End is Source or Target, which have the same shape.
 template <class End, class Settings>
 Result<RunResult> run_end(Settings settings, const RunSettings& run) {
@@ -36,8 +49,9 @@ Result<RunResult> run_end(Settings settings, const RunSettings& run) {
   settings.lane.ciphers = seal::ciphers_by_speed();
 
   io::Loop& loop = machine.loop();
-  flow::ThreadWorkers workers(worker_count(run.workers),
-                              [&loop](std::function<void()> task) { loop.post(std::move(task)); });
+  auto made_workers = make_workers(worker_count(run.workers), loop);
+  if (!made_workers) return made_workers.take_error();
+  flow::ThreadWorkers& workers = **made_workers;
   pipeline::Host host{loop,    machine.network(), machine.processes(), machine.files(),
                       workers, system_random(),   seal::x25519()};
   TimePoint started = loop.now();

@@ -35,8 +35,12 @@ inline constexpr int kFailuresBeforePenalty = 10;       // within kPenaltyWindow
 inline constexpr std::chrono::seconds kPenaltyWindow{60};
 inline constexpr std::chrono::seconds kHandshakeGrace{5};
 inline constexpr std::chrono::seconds kConnectPatience{10};
-inline constexpr std::chrono::seconds kHeartbeatEvery{3};
-inline constexpr std::chrono::seconds kSilenceMax{12};   // no byte for so long: the lane is dead
+inline constexpr std::chrono::milliseconds kHeartbeatEvery{500};  // so that a peer may set a short time-out by itself
+inline constexpr std::chrono::seconds kSilenceMax{12};            // no byte for so long: the lane is dead
+inline constexpr std::chrono::seconds kSilenceMaxMin{2};          // what --peer-timeout may set it to
+inline constexpr std::chrono::seconds kSilenceMaxMax{600};
+// A frame that takes longer to come is one whose length was damaged on the way: heartbeats would fill it for hours.
+inline constexpr std::chrono::minutes kFrameTimeMax{5};
 inline constexpr std::chrono::seconds kLinger{60};       // a target waits so long for DONE
 inline constexpr std::size_t kErrorTextBytesMax = 1024;  // of a peer's words
 inline constexpr std::size_t kNameBytesMax = 255;        // session names

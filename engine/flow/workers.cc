@@ -5,10 +5,17 @@
 namespace zferry::flow {
 
 ThreadWorkers::ThreadWorkers(std::size_t threads, Post post) : post_(std::move(post)) {
-  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
+  try {
+    for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
+  } catch (...) {
+    stop();  // those that did start are joined before the caller learns of it
+    throw;
+  }
 }
 
-ThreadWorkers::~ThreadWorkers() {
+ThreadWorkers::~ThreadWorkers() { stop(); }
+
+void ThreadWorkers::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;

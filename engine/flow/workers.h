@@ -22,7 +22,7 @@ class Workers {
 
 class ThreadWorkers final : public Workers {
  public:
-  // REQUIRES: the loop behind `post` outlives this object.
+  // REQUIRES: the loop behind `post` outlives this object. Throws std::system_error where threads are refused.
   ThreadWorkers(std::size_t threads, Post post);
   // Waits for the jobs that run; those that have not started are dropped, with their `done`.
   ~ThreadWorkers() override;
@@ -34,6 +34,7 @@ class ThreadWorkers final : public Workers {
     std::function<void()> done;
   };
   void serve();
+  void stop();
 
   Post post_;
   std::mutex mutex_;

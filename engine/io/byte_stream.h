@@ -2,9 +2,9 @@
 // keeps this contract; tests/contract/ holds them to it.
 //
 // Threading: all calls and all completions on the loop's thread.
-// Completions: each is called once, from the loop, never from inside the call that started it. Destroying the stream cancels:
-// its completions are then never called, only destroyed, and not before the kernel is done with the memory of the operation.
-// So a completion that owns (captures) the buffer keeps it alive exactly as long as it must.
+// Completions: each is called once, from the loop, never from inside the call that started it. Destroying the stream
+// cancels: its completions are then never called, only destroyed, and not before the kernel is done with the memory of
+// the operation. So a completion that owns (captures) the buffer keeps it alive exactly as long as it must.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,9 @@ class ByteStream {
   virtual void write(ConstBytes from, SizeDone done) = 0;
   // On a socket: no more writes; what was written still goes out, then the peer reads an end. Elsewhere: nothing.
   virtual void shutdown_write() = 0;
+  // What was written to a regular file is on disk; elsewhere there is nothing to do, and `done` is called at once.
+  // Errors: kOutputFailed.
+  virtual void sync(std::function<void(Status)> done) { done({}); }
   // Bytes written to a pipe that its reader has not taken yet; 0 where that cannot be known.
   virtual std::size_t unread() const = 0;
   // "192.0.2.7:9443", "[2001:db8::1]:9443", "standard input": for messages and for limits per address.

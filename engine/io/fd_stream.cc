@@ -1,10 +1,15 @@
 #include "io/fd_stream.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
+
+#include "io/aside.h"
 
 namespace zferry::io {
 
@@ -57,6 +62,22 @@ void FdStream::shutdown_write() {
   } else {
     ::shutdown(fd_.get(), SHUT_WR);
   }
+}
+
+void FdStream::sync(std::function<void(Status)> done) {
+  struct stat facts {};
+  if (::fstat(fd_.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return done({});
+  syncing_ = std::make_shared<std::function<void(Status)>>(std::move(done));
+  // A descriptor of its own: we may go while the thread works.
+  const auto fd = std::make_shared<UniqueFd>(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
+  auto work = [weak = std::weak_ptr(syncing_), fd, name = traits_.name]() -> std::function<void()> {
+    Status status;
+    if (!*fd || ::fsync(fd->get()) != 0) status = errno_error(Fault::kOutputFailed, "fsync " + name, errno);
+    return [weak, status] {
+      if (const auto to = weak.lock()) std::exchange(*to, nullptr)(status);
+    };
+  };
+  run_aside(loop_.mailbox(), std::move(work));
 }
 
 std::size_t FdStream::unread() const {

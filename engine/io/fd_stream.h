@@ -25,6 +25,7 @@ class FdStream final : public ByteStream {
   void read(Bytes into, SizeDone done) override;
   void write(ConstBytes from, SizeDone done) override;
   void shutdown_write() override;
+  void sync(std::function<void(Status)> done) override;
   std::size_t unread() const override;
   std::string name() const override { return traits_.name; }
   int fd() const { return fd_.get(); }
@@ -39,6 +40,7 @@ class FdStream final : public ByteStream {
   Driver::OpId reading_ = 0;
   Driver::OpId writing_ = 0;
   bool shutdown_after_write_ = false;
+  std::shared_ptr<std::function<void(Status)>> syncing_;
 };
 
 }  // namespace zferry::io

@@ -1,6 +1,7 @@
 // Files: standard input and output, an output file that appears whole or not at all, and the state folder.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,8 +16,8 @@ namespace zferry::io {
 
 using StatusDone = std::function<void(Status)>;
 
-// A file under a temporary name in the folder of its final one. Destroyed before commit() was called: the temporary file goes,
-// whatever was there under the final name stays.
+// A file under a temporary name in the folder of its final one. Destroyed before commit() was called: the temporary
+// file goes, whatever was there under the final name stays.
 class OutputFile {
  public:
   virtual ~OutputFile() = default;
@@ -25,8 +26,8 @@ class OutputFile {
   virtual void commit(StatusDone done) = 0;
 };
 
-// Small named records that survive a crash: completion records, outcome markers. Names are [a-z0-9-.] only, at most 100 bytes;
-// a record is at most 64 KiB.
+// Small named records that survive a crash: completion records, outcome markers. Names are [a-z0-9-.] only, at most 100
+// bytes; a record is at most 64 KiB.
 class StateFolder {
  public:
   virtual ~StateFolder() = default;
@@ -47,6 +48,8 @@ class Files {
   virtual Result<std::unique_ptr<ByteStream>> standard_output() = 0;
   // Errors: kOutputFailed.
   virtual Result<std::unique_ptr<OutputFile>> create(const std::string& path) = 0;
+  // The length of the regular file at this path; nothing where there is none.
+  virtual std::optional<std::uint64_t> file_bytes(const std::string& path) = 0;
   virtual StateFolder& state() = 0;
 };
 

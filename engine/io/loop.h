@@ -1,4 +1,5 @@
-// Loop: a host's clock and timers, and the one thread on which everything of a session happens, work on whole blocks excepted.
+// Loop: a host's clock and timers, and the one thread on which everything of a session happens, work on whole blocks
+// excepted.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace zferry::io {
 
-using TimerId = std::uint64_t;   // never 0
+using TimerId = std::uint64_t;  // never 0
 
 class Loop {
  public:

@@ -1,4 +1,5 @@
-// Network: TCP as the engine needs it. Addresses are "HOST:PORT", "[V6]:PORT" or ":PORT" (listen on everything), names are resolved.
+// Network: TCP as the engine needs it. Addresses are "HOST:PORT", "[V6]:PORT" or ":PORT" (listen on everything), names
+// are resolved.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@
 namespace zferry::io {
 
 struct Endpoint {
-  std::string host;         // empty: every address of this host
-  std::string port;         // a number 1..65535 (0 too for a listener: the system picks), or a service's name
+  std::string host;  // empty: every address of this host
+  std::string port;  // a number 1..65535 (0 too for a listener: the system picks), or a service's name
 };
 
 // Errors: kUsage, with what is wrong and an example.
@@ -25,7 +26,8 @@ using StreamDone = std::function<void(Result<std::unique_ptr<ByteStream>>)>;
 class Listener {
  public:
   virtual ~Listener() = default;
-  // The next connection. One accept at a time; passing failures (ECONNABORTED, EMFILE) are retried inside, not reported.
+  // The next connection. One accept at a time; passing failures (ECONNABORTED, EMFILE) are retried inside, not
+  // reported.
   virtual void accept(StreamDone done) = 0;
   // The port it listens on: what the system picked, where 0 was asked for.
   virtual std::uint16_t port() const = 0;

@@ -87,6 +87,7 @@ void PosixOutputFile::commit(StatusDone done) {
   const auto fd = std::make_shared<UniqueFd>(::fcntl(stream_->fd(), F_DUPFD_CLOEXEC, 3));
   auto work = [weak = std::weak_ptr(done_), fd, temporary = temporary_, path = path_,
                mode = mode_]() -> std::function<void()> {
+    if (!*fd && !temporary.empty()) ::unlink(temporary.c_str());
     Status status = *fd ? commit_on_disk(fd->get(), temporary, path, mode) : Status(failed(path, EMFILE));
     return [weak, status] {
       if (const auto to = weak.lock()) std::exchange(*to, nullptr)(status);

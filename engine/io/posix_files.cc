@@ -93,4 +93,10 @@ Result<std::unique_ptr<OutputFile>> PosixFiles::create(const std::string& path) 
   return PosixOutputFile::create(loop_, path, facts_.new_file_mode);
 }
 
+std::optional<std::uint64_t> PosixFiles::file_bytes(const std::string& path) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) return std::nullopt;
+  return static_cast<std::uint64_t>(facts.st_size);
+}
+
 }  // namespace zferry::io

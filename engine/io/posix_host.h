@@ -1,4 +1,5 @@
-// PosixHost: this machine as the engine sees it, over io_uring or poll. One per process, used from the thread that calls run().
+// PosixHost: this machine as the engine sees it, over io_uring or poll. One per process, used from the thread that
+// calls run().
 #pragma once
 
 #include <functional>
@@ -17,13 +18,14 @@ enum class Backend { kAuto, kUring, kPoll };
 
 struct PosixHostSettings {
   Backend backend = Backend::kAuto;
-  std::string state_folder;                // made by StateFolder::prepare()
+  std::string state_folder;  // made by StateFolder::prepare()
 };
 
 class PosixHost {
  public:
   virtual ~PosixHost() = default;
-  // kAuto takes io_uring where ring and opcodes work, else poll. Errors: kUsage where io_uring was asked for and is not to be had.
+  // kAuto takes io_uring where ring and opcodes work, else poll. Errors: kUsage where io_uring was asked for and is not
+  // to be had.
   static Result<std::unique_ptr<PosixHost>> create(const PosixHostSettings& settings);
 
   virtual Loop& loop() = 0;

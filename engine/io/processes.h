@@ -1,4 +1,5 @@
-// Processes: the producer and the consumer as children: argv run directly, never through a shell, one pipe to or from us.
+// Processes: the producer and the consumer as children: argv run directly, never through a shell, one pipe to or from
+// us.
 #pragma once
 
 #include <functional>
@@ -13,19 +14,20 @@ namespace zferry::io {
 
 struct ExitStatus {
   bool by_signal = false;
-  int number = 0;           // exit code, or the signal
+  int number = 0;  // exit code, or the signal
   bool success() const { return !by_signal && number == 0; }
   // "exit code 1", "signal 9 (Killed)"
   std::string text() const;
 };
 
-enum class PipeEnd { kItsOutput, kItsInput };   // a producer's stdout, or a consumer's stdin
+enum class PipeEnd { kItsOutput, kItsInput };  // a producer's stdout, or a consumer's stdin
 
 class Child {
  public:
   // Closes the pipe; a child that still runs is sent SIGTERM and left to the system to reap.
   virtual ~Child() = default;
-  // The pipe to or from the child, until close_pipe(). Its other standard descriptors are ours (stdin of a producer: /dev/null).
+  // The pipe to or from the child, until close_pipe(). Its other standard descriptors are ours (stdin of a producer:
+  // /dev/null).
   virtual ByteStream& pipe() = 0;
   // The consumer reads an end; the producer gets SIGPIPE when it writes on.
   virtual void close_pipe() = 0;
@@ -37,9 +39,9 @@ class Child {
 class Processes {
  public:
   virtual ~Processes() = default;
-  // argv[0] is looked up in PATH where it has no slash. The pipe is made 1 MiB long where the system allows it, before the
-  // child starts (growing one that holds data can deadlock). Signals are reset to their defaults in the child, SIGPIPE too.
-  // Errors: kCannotRun, with the command's name and errno's words.
+  // argv[0] is looked up in PATH where it has no slash. The pipe is made 1 MiB long where the system allows it, before
+  // the child starts (growing one that holds data can deadlock). Signals are reset to their defaults in the child,
+  // SIGPIPE too. Errors: kCannotRun, with the command's name and errno's words.
   virtual Result<std::unique_ptr<Child>> spawn(const std::vector<std::string>& argv, PipeEnd end) = 0;
 };
 

@@ -41,6 +41,10 @@ class SimFiles final : public Files, private StateFolder {
   Result<std::unique_ptr<ByteStream>> standard_input() override;
   Result<std::unique_ptr<ByteStream>> standard_output() override;
   Result<std::unique_ptr<OutputFile>> create(const std::string& path) override;
+  std::optional<std::uint64_t> file_bytes(const std::string& path) override {
+    const auto file = disk_.files.find(path);
+    return file == disk_.files.end() ? std::nullopt : std::optional<std::uint64_t>(file->second.size());
+  }
   StateFolder& state() override { return *this; }
 
  private:

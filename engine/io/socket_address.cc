@@ -103,7 +103,8 @@ bool is_numeric(const Endpoint& endpoint) {
 
 void tune_link(int fd) {
   const int on = 1;
-  const auto silence_ms = static_cast<int>(std::chrono::milliseconds(limits::kSilenceMax).count());
+  // The lane notices silence by itself, and sooner; this is for what the kernel still holds when the lane is gone.
+  const auto silence_ms = static_cast<int>(std::chrono::milliseconds(limits::kSilenceMaxMax).count());
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
   ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);

@@ -159,7 +159,11 @@ void UringDriver::cancel(OpId id) {
   submit_cancel(id);
   // Now, not at the next turn: the caller is about to close the descriptor, which the operation may not have reached
   // yet, and whose file (a port, a pipe's end) must not stay open behind it.
-  io_uring_submit_and_get_events(&ring_);
+  while (io_uring_sq_ready(&ring_) > 0) {
+    const int result = io_uring_submit_and_get_events(&ring_);
+    ZF_ASSERT(result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY);
+    collect();  // a full completion queue would refuse further submissions
+  }
 }
 
 void UringDriver::turn(std::optional<Duration> timeout) {

@@ -36,6 +36,7 @@ class ConsumerDestination final : public Destination {
     if (exit_) return tell(early_end());
     // The pipe is broken, so the consumer is on its way out: its exit says more than EPIPE does.
     early_ = std::move(tell);
+    loop_.cancel(timer_);
     timer_ = loop_.after(std::chrono::seconds(2), lifeline_.guard([this, write_error] {
       timer_ = 0;
       if (auto tell_now = std::exchange(early_, nullptr))
@@ -132,7 +133,12 @@ class StandardOutputDestination final : public Destination {
  public:
   explicit StandardOutputDestination(std::unique_ptr<io::ByteStream> stream) : stream_(std::move(stream)) {}
   io::ByteStream& stream() override { return *stream_; }
-  void finish(std::function<void(Result<wire::Completion>)> done) override { done(wire::Completion::kDelivered); }
+  void finish(std::function<void(Result<wire::Completion>)> done) override {
+    stream_->sync([done = std::move(done)](Status synced) {
+      if (!synced) return done(synced.take_error());
+      done(wire::Completion::kDelivered);
+    });
+  }
   void drop(std::function<void()> gone) override {
     stream_.reset();
     gone();
@@ -159,6 +165,11 @@ Result<std::unique_ptr<Destination>> open_destination(Host& host, const TargetSe
   auto stream = host.files.standard_output();
   if (!stream) return stream.take_error();
   return Made(std::make_unique<StandardOutputDestination>(std::move(*stream)));
+}
+
+bool destination_still_has(Host& host, const TargetSettings& settings, std::uint64_t stream_bytes) {
+  if (!settings.consumer.empty()) return true;
+  return !settings.out_path.empty() && host.files.file_bytes(settings.out_path) == stream_bytes;
 }
 
 std::string destination_name(const TargetSettings& settings) {

@@ -58,9 +58,11 @@ void Dialling::send_proof() {
 // answer could open it.
 Error Dialling::hung_up() const {
   if (answer_bytes_ > 0) return {Fault::kLinkLost, stream_->name() + " hung up in the middle of the handshake", {}};
+  bool secret = meeting_.credentials.secret.has_value();
   return {Fault::kNotAllowed, stream_->name() + " hung up without an answer",
-          "most likely the two ends do not have each other's keys or the same secret: compare `zferry key pub` there "
-          "with --peer here"};
+          secret ? "most likely the two ends do not have the same secret: compare sha256sum of the file on both"
+                 : "most likely --peer is not that end's key, or it wants a --secret: compare `zferry key pub` there "
+                   "with --peer here"};
 }
 
 void Dialling::finish(Result<EstablishedLane> result) {

@@ -147,7 +147,8 @@ Fault Answerer::judge(const wire::Offer& offer, bool busy) {
     if (std::find(allowed.begin(), allowed.end(), principal_) == allowed.end()) return Fault::kNotAllowed;
   }
   if (busy) return Fault::kBusy;
-  if (offer.version_min > 1 || offer.version_max < 1 || offer.role == role_) return Fault::kProtocol;
+  // Lanes that join a session are of a later version.
+  if (offer.version_min > 1 || offer.version_max < 1 || offer.role == role_ || offer.lane != 0) return Fault::kProtocol;
   // The first of our own order that the dialler can do as well: whoever is slower at it loses less than the other
   // would.
   for (seal::Cipher mine : settings_.ciphers) {

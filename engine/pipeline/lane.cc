@@ -20,7 +20,10 @@ Lane::Lane(Host& host, const LaneSettings& settings, EstablishedLane established
     if (events_.room && !over_) events_.room();
   };
   sending.drained = [this] {
-    if (!closing_) return;
+    if (!closing_) {
+      if (events_.drained && !over_) events_.drained();
+      return;
+    }
     stream_->shutdown_write();
     if (peer_hung_up_) closed();
   };
@@ -30,13 +33,15 @@ Lane::Lane(Host& host, const LaneSettings& settings, EstablishedLane established
   LaneReceiver::Events receiving;
   receiving.heard = [this] { heard_ = host_.loop.now(); };
   receiving.failed = [this](Error why) { lost(std::move(why)); };
+  receiving.broke = [this](Error why) {
+    if (events_.broke && !over_) events_.broke(std::move(why));
+  };
   receiving.arrived = [this](std::vector<Arrival> arrivals) {
     // A listener may end the lane from inside an event: nothing of it is touched from then on.
     auto deliver = lifeline_.guard([this](Arrival& arrival) {
       if (over_) return;
       if (arrival.type == wire::FrameType::kBlock) return events_.block(arrival.block, std::move(arrival.packed));
-      if (arrival.type != wire::FrameType::kHeartbeat) return events_.message(arrival.type, arrival.message);
-      if (Status empty = wire::decode_empty(arrival.message, "HEARTBEAT"); !empty) lost(empty.take_error());
+      events_.message(arrival.type, arrival.message);
     });
     for (Arrival& arrival : arrivals) deliver(arrival);
   };
@@ -67,6 +72,9 @@ void Lane::send_block(const wire::Block& block, flow::Slice packed) {
   ZF_ASSERT(has_room());
   sender_->send_block(block, std::move(packed));
 }
+
+bool Lane::idle() const { return sender_->idle(); }
+void Lane::drop_waiting_blocks() { sender_->drop_waiting_blocks(); }
 
 void Lane::close() {
   if (over_ || closing_) return;
@@ -99,9 +107,11 @@ void Lane::heartbeat() {
     return lost({Fault::kLinkLost,
                  peer_ + " has been silent for " + std::to_string(static_cast<int>(seconds(now - heard_))) + " s",
                  {}});
-  if (!closing_ && sender_->idle() && sender_->sent_bytes() == sent_at_last_beat_)
-    sender_->send(wire::FrameType::kHeartbeat, {});
-  sent_at_last_beat_ = sender_->sent_bytes();
+  if (TimePoint since = receiver_->incomplete_since(); since != kNever && now - since >= limits::kFrameTimeMax)
+    return lost({Fault::kLinkLost, "a frame from " + peer_ + " did not come to its end", {}});
+  bool quiet = !closing_ && sender_->idle() && sender_->sent_bytes() == sent_at_last_beat_;
+  sent_at_last_beat_ = sender_->sent_bytes() + (quiet ? wire::kFrameOverheadBytes : 0);  // a beat is no news
+  if (quiet) sender_->send(wire::FrameType::kHeartbeat, {});
   beat_ = host_.loop.after(settings_.heartbeat_every, lifeline_.guard([this] { heartbeat(); }));
 }
 

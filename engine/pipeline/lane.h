@@ -23,8 +23,10 @@ struct LaneEvents {
       message;  // a control frame's plaintext; may be any type but BLOCK and DATA
   std::function<void(const wire::Block&, flow::Slice)> block;  // a whole packed block
   std::function<void()> room;                                  // has_room() became true
-  std::function<void(Error)> lost;  // cut, silent, or the peer sent what does not open; once, the last
-  std::function<void()> closed;     // after close(): everything went out and the peer hung up; once, the last
+  std::function<void(Error)> lost;                             // cut, silent, or damaged on the way; once, the last
+  std::function<void(Error)> broke;  // the peer broke the protocol: nothing more of it arrives, but it still hears
+  std::function<void()> drained;     // everything that was queued went out
+  std::function<void()> closed;      // after close(): everything went out and the peer hung up; once, the last
 };
 
 class LaneSender;
@@ -43,6 +45,11 @@ class Lane {
   bool has_room() const;
   // Queues a block; `packed` is held until it is sealed. REQUIRES: has_room().
   void send_block(const wire::Block& block, flow::Slice packed);
+  // Nothing is queued or on its way into the kernel.
+  bool idle() const;
+  // Takes back the blocks that were not sealed yet: an ABORT need not wait behind them.
+  void drop_waiting_blocks();
+  bool closing() const { return closing_; }
   // Sends what is queued, then hangs up; incoming frames still come. Ends with `closed` or `lost`.
   void close();
   std::uint64_t sent_bytes() const;

@@ -3,12 +3,19 @@
 #include <algorithm>
 
 namespace zferry::pipeline {
+namespace {
+
+// What fails before it is authenticated says nothing about the peer: a bit flipped on the way is as likely, and the
+// same command may succeed.
+Error damaged(const Error& how) { return {Fault::kLinkLost, "a frame was damaged on the way (" + how.what + ")", {}}; }
+
+}  // namespace
 
 Status FrameOpener::open(ConstBytes bytes, std::vector<Arrival>& out) {
   while (!bytes.empty()) {
     ConstBytes header = bytes.first(wire::kFrameHeaderBytes);
     Result<wire::FrameHeader> frame = wire::decode_frame_header(header);
-    if (!frame) return frame.take_error();
+    if (!frame) return damaged(frame.error());
     ConstBytes sealed = bytes.subspan(wire::kFrameHeaderBytes, frame->sealed_bytes);
     bytes = bytes.subspan(wire::kFrameHeaderBytes + frame->sealed_bytes);
     if (frame->type == wire::FrameType::kData) {
@@ -16,11 +23,12 @@ Status FrameOpener::open(ConstBytes bytes, std::vector<Arrival>& out) {
       continue;
     }
     std::vector<std::byte> message(sealed.size() - seal::kTagBytes);
-    if (Status opened = opener_->open(header, sealed, message); !opened) return opened;
+    if (Status opened = opener_->open(header, sealed, message); !opened) return damaged(opened.error());
     if (frame->type == wire::FrameType::kBlock) {
       if (Status begun = begin_block(message); !begun) return begun;
       continue;
     }
+    if (frame->type == wire::FrameType::kHeartbeat && message.empty()) continue;  // it was heard when its bytes came
     out.push_back({frame->type, std::move(message), {}, {}});
   }
   return {};
@@ -43,7 +51,8 @@ Status FrameOpener::open_data(ConstBytes header, ConstBytes sealed, std::vector<
   if (!block_ || bytes > block_->packed_bytes - filled_)
     return Error{Fault::kProtocol, "data came that belongs to no block", {}};
   // Straight into the block: what does not open leaves the block unfinished, and an unfinished block is never used.
-  if (Status opened = opener_->open(header, sealed, buffer_->subspan(filled_, bytes)); !opened) return opened;
+  if (Status opened = opener_->open(header, sealed, buffer_->subspan(filled_, bytes)); !opened)
+    return damaged(opened.error());
   filled_ += bytes;
   if (filled_ < block_->packed_bytes) return {};
   ConstBytes packed = buffer_->first(filled_);
@@ -68,7 +77,7 @@ Result<std::size_t> LaneReceiver::whole_frames() const {
   std::size_t whole = 0;
   while (true) {
     auto frame = wire::next_frame(ConstBytes(*current_).subspan(whole, filled_ - whole));
-    if (!frame) return frame.take_error();
+    if (!frame) return damaged(frame.error());
     if (!*frame) return whole;
     whole += wire::kFrameHeaderBytes + (*frame)->sealed_bytes;
   }
@@ -87,8 +96,9 @@ void LaneReceiver::read_more() {
       return;
     }
     received_bytes_ += *count;
-    filled_ += *count;
     events_.heard();
+    if (deaf_) return read_more();
+    filled_ += *count;
     open_next();
   }));
 }
@@ -103,6 +113,11 @@ void LaneReceiver::open_next() {
   }
   Result<std::size_t> whole = whole_frames();
   if (!whole) return events_.failed(whole.take_error());
+  if (*whole > 0 || filled_ == 0) {
+    incomplete_since_ = kNever;
+  } else if (incomplete_since_ == kNever) {
+    incomplete_since_ = host_.loop.now();
+  }
   if (*whole == 0) {
     if (ended_) return events_.ended();
     return read_more();
@@ -122,8 +137,12 @@ void LaneReceiver::open_next() {
     opening_ = false;
     // The listener may end this object from inside its events.
     auto still_here = lifeline_.guard([this, status] {
-      if (!*status) return events_.failed(status->take_error());
-      open_next();
+      if (*status) return open_next();
+      if (status->error().fault == Fault::kLinkLost) return events_.failed(status->take_error());
+      deaf_ = true;
+      filled_ = 0;
+      read_more();
+      events_.broke(status->take_error());
     });
     if (!arrivals->empty()) events_.arrived(std::move(*arrivals));
     still_here();

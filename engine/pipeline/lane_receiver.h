@@ -31,7 +31,8 @@ class FrameOpener {
  public:
   FrameOpener(std::unique_ptr<seal::Opener> opener, const flow::BufferPool& pool)
       : opener_(std::move(opener)), take_buffer_(pool.taker()) {}
-  // Opens the frames that `bytes` holds, all whole. Errors: kProtocol. What came before an error is in `out`.
+  // Opens the frames that `bytes` holds, all whole. Errors: kLinkLost for what was damaged on the way, kProtocol for
+  // what the peer truly said and must not. What came before an error is in `out`.
   Status open(ConstBytes bytes, std::vector<Arrival>& out);
 
  private:
@@ -50,19 +51,22 @@ class LaneReceiver {
   struct Events {
     std::function<void()> heard;  // bytes came
     std::function<void(std::vector<Arrival>)> arrived;
-    std::function<void(Error)> failed;  // a frame that does not open, or the link's error
+    std::function<void(Error)> failed;  // the link's error, or a frame that was damaged on it: the last event
+    std::function<void(Error)> broke;   // the peer broke the protocol; nothing more of it arrives
     std::function<void()> ended;        // the peer hung up
   };
   LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStream& stream, std::unique_ptr<seal::Opener> opener,
                flow::BufferPool& pool, Events events);
   void start() { read_more(); }
   std::uint64_t received_bytes() const { return received_bytes_; }
+  // Since when the frame at the front waits for its rest; kNever where there is none.
+  TimePoint incomplete_since() const { return incomplete_since_; }
 
  private:
   using Memory = std::shared_ptr<std::vector<std::byte>>;
   void read_more();
   void open_next();
-  // Length of the whole frames at the front of the current buffer. Errors: kProtocol.
+  // Length of the whole frames at the front of the current buffer. Errors: kLinkLost.
   Result<std::size_t> whole_frames() const;
 
   Host& host_;
@@ -75,7 +79,9 @@ class LaneReceiver {
   bool reading_ = false;
   bool opening_ = false;
   bool ended_ = false;
+  bool deaf_ = false;  // the peer broke the protocol: what it sends is read and forgotten, so that it can still read us
   std::uint64_t received_bytes_ = 0;
+  TimePoint incomplete_since_ = kNever;
   Lifeline lifeline_;
 };
 

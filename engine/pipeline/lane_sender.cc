@@ -32,6 +32,11 @@ void LaneSender::send_block(const wire::Block& block, flow::Slice packed) {
   seal_next();
 }
 
+void LaneSender::drop_waiting_blocks() {
+  blocks_waiting_ -=
+      static_cast<int>(std::erase_if(queue_, [](const Item& item) { return !item.packed.bytes.empty(); }));
+}
+
 std::size_t LaneSender::seal_frame(seal::Sealer& sealer, wire::FrameType type, ConstBytes plaintext, Bytes out) {
   auto header = wire::encode_frame_header(type, plaintext.size());
   std::copy(header.begin(), header.end(), out.begin());

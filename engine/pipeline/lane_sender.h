@@ -30,6 +30,7 @@ class LaneSender {
   void send(wire::FrameType type, const wire::Message& message);
   bool has_room() const { return blocks_waiting_ + blocks_sealed_ < static_cast<int>(limits::kLaneSendBuffers); }
   void send_block(const wire::Block& block, flow::Slice packed);
+  void drop_waiting_blocks();
   bool idle() const { return queue_.empty() && !sealing_ && sealed_.empty() && !writing_; }
   std::uint64_t sent_bytes() const { return sent_bytes_; }
 

@@ -36,6 +36,9 @@ class Destination {
 
 // Errors: kCannotRun, kOutputFailed, kUsage.
 Result<std::unique_ptr<Destination>> open_destination(Host& host, const TargetSettings& settings);
+// Whether what a completion record tells of is still there, as far as that can be known: a command's exit was its word;
+// a file has its length; what went to standard output is anybody's.
+bool destination_still_has(Host& host, const TargetSettings& settings, std::uint64_t stream_bytes);
 // Names the destination for completion records: the same words for the same place.
 std::string destination_name(const TargetSettings& settings);
 

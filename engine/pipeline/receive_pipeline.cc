@@ -33,19 +33,18 @@ ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destin
       leaf_key_(std::make_shared<const seal::SecretBytes>(leaf_key.copy())),
       chain_(std::move(leaf_key), block_bytes),
       outlet_(std::move(destination), limits::kTailBytes,
-              {[this] { note_written(); }, [this](Error why) { fail(std::move(why)); },
+              {[this] { note_written(); }, [this](Error why) { events_.failed(std::move(why)); },
                [this](wire::Completion how) { events_.finished(how); }}) {}
 
-void ReceivePipeline::fail(Error why) {
-  if (std::exchange(failed_, true)) return;
-  events_.failed(std::move(why));
+void ReceivePipeline::broke(Error why) {
+  if (!std::exchange(broken_, true)) events_.broke(std::move(why));
 }
 
 void ReceivePipeline::take(const wire::Block& header, flow::Slice packed) {
-  if (failed_) return;
-  if (final_ && header.number >= final_->blocks) return fail({Fault::kProtocol, "a block came from beyond FINAL", {}});
-  if (header.number >= credit()) return fail({Fault::kProtocol, "the source sent a block beyond its credit", {}});
-  if (header.raw_bytes > block_bytes_) return fail({Fault::kProtocol, "a block is longer than was agreed", {}});
+  if (broken_) return;
+  if (final_ && header.number >= final_->blocks) return broke({Fault::kProtocol, "a block came from beyond FINAL", {}});
+  if (header.number >= credit()) return broke({Fault::kProtocol, "the source sent a block beyond its credit", {}});
+  if (header.raw_bytes > block_bytes_) return broke({Fault::kProtocol, "a block is longer than was agreed", {}});
   if (!arrived_.fill_any(header.number, 'x')) return;  // a copy: the first one won
   while (arrived_.head_ready()) {
     arrived_.pop();
@@ -57,7 +56,7 @@ void ReceivePipeline::take(const wire::Block& header, flow::Slice packed) {
   flow::Buffer room;
   if (header.encoding == wire::Encoding::kZstd) {
     room = raw_pool_.take();
-    if (!room) return fail({Fault::kInternal, "no buffer for a block within the window", {}});
+    if (!room) return events_.failed({Fault::kInternal, "no buffer for a block within the window", {}});
   }
   auto job = [block, key = leaf_key_, leaf_bytes = block_bytes_, room] { work(*block, *key, leaf_bytes, room); };
   host_.workers.run(std::move(job), lifeline_.guard([this, block] {
@@ -68,14 +67,14 @@ void ReceivePipeline::take(const wire::Block& header, flow::Slice packed) {
 }
 
 void ReceivePipeline::join() {
-  while (!failed_ && queue_.head_ready()) {
+  while (!broken_ && queue_.head_ready()) {
     BlockPtr block = queue_.pop();
-    if (!block->unpacked) return fail(block->unpacked.take_error());
+    if (!block->unpacked) return broke(block->unpacked.take_error());
     if (block->header.offset != chain_.stream_bytes())
-      return fail({Fault::kProtocol, "a block stands at the wrong place", {}});
+      return broke({Fault::kProtocol, "a block stands at the wrong place", {}});
     // Untrusted until walked, whatever the source called it: what the consumer, often the kernel, will parse has the
     // form that it must have.
-    if (auto walked = walker_.walk(block->raw.bytes); !walked) return fail(walked.take_error());
+    if (auto walked = walker_.walk(block->raw.bytes); !walked) return broke(walked.take_error());
     if (block->leaf) {
       chain_.add_leaf(*block->leaf);
     } else {
@@ -85,7 +84,7 @@ void ReceivePipeline::join() {
     outlet_.write(std::move(block->raw));
   }
   note_written();
-  if (final_ && !failed_ && queue_.first() >= final_->blocks) {
+  if (final_ && !broken_ && queue_.first() >= final_->blocks) {
     if (auto verdict = std::exchange(verdict_, nullptr)) verdict(judge(*final_));
   }
 }
@@ -95,11 +94,11 @@ void ReceivePipeline::note_written() {
     block_ends_.pop_front();
     ++delivered_;
   }
-  if (!failed_) events_.progress();
+  if (!broken_) events_.progress();
 }
 
 void ReceivePipeline::check_final(const wire::Final& final, std::function<void(Status)> verdict) {
-  if (final_) return fail({Fault::kProtocol, "FINAL came twice", {}});
+  if (final_) return broke({Fault::kProtocol, "FINAL came twice", {}});
   final_ = final;
   verdict_ = std::move(verdict);
   join();

@@ -37,7 +37,8 @@ class ReceivePipeline {
   struct Events {
     std::function<void()> progress;  // received() or delivered() grew
     std::function<void(wire::Completion)> finished;
-    std::function<void(Error)> failed;  // once
+    std::function<void(Error)> broke;   // the source sent what it must not; once
+    std::function<void(Error)> failed;  // this end's own trouble, the destination's
   };
   // `packed_pool` is what the lane puts blocks into: together with what the pipeline holds itself it bounds the credit.
   ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
@@ -65,7 +66,7 @@ class ReceivePipeline {
   void join();
   void note_written();
   Status judge(const wire::Final& final);
-  void fail(Error why);
+  void broke(Error why);
 
   Host& host_;
   const std::size_t block_bytes_;
@@ -82,7 +83,7 @@ class ReceivePipeline {
   std::deque<std::uint64_t> block_ends_;  // stream offsets of the ends of joined blocks that are not written yet
   std::optional<wire::Final> final_;
   std::function<void(Status)> verdict_;
-  bool failed_ = false;
+  bool broken_ = false;
   Outlet outlet_;
   Lifeline lifeline_;
 };

@@ -1,7 +1,8 @@
 #include "pipeline/source.h"
 
-#include <csignal>
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "pipeline/names.h"
 
@@ -12,17 +13,26 @@ using session::SourceNews;
 using session::SourceState;
 
 Source::Source(Host& host, const SourceSettings& settings, std::function<void(const Report&)> done)
-    : host_(host), settings_(settings), done_(std::move(done)) {
+    : host_(host),
+      settings_(settings),
+      done_(std::move(done)),
+      driver_(
+          host.loop, session::SourceCore(),
+          {[this](SourceAction action) { act(action); }, [this] { return still_moving(); }, settings.notices.event}) {
   report_.producer = settings.producer.empty() ? "unknown" : "";
 }
 
-Source::~Source() { host_.loop.cancel(deadline_timer_); }
+Source::~Source() = default;
 
 void Source::start() {
   report_.progress.stage = "waiting";
+  if (Status prepared = host_.files.state().prepare(); !prepared) {
+    state_usable_ = false;
+    warn("an outcome that stays open cannot be remembered: " + prepared.error().what);
+  }
   if (!settings_.meeting.listen) {
     auto met = lifeline_.guard([this](Result<EstablishedLane> lane) {
-      if (!lane) return feed(Event::kLaneLost, {lane.take_error()});
+      if (!lane) return driver_.feed(Event::kLaneLost, {lane.take_error()});
       lane_up(std::move(*lane));
     });
     // std::function wants what can be copied; the lane itself cannot, so it goes by way of its result.
@@ -33,43 +43,18 @@ void Source::start() {
   reception_ =
       std::make_unique<Reception>(host_, settings_.meeting, settings_.lane, wire::Role::kSource, settings_.notices,
                                   lifeline_.guard([this](EstablishedLane lane) { lane_up(std::move(lane)); }));
-  if (Status listening = reception_->start(); !listening) feed(Event::kLocalFailed, {listening.take_error()});
+  if (Status listening = reception_->start(); !listening) driver_.feed(Event::kLocalFailed, {listening.take_error()});
 }
 
 void Source::interrupt(int signal_number) {
-  feed(Event::kInterrupted,
-       {{Fault::kInterrupted, interrupted_text(signal_number, "source"), "run the same command again"}});
+  driver_.feed(Event::kInterrupted,
+               {{Fault::kInterrupted, interrupted_text(signal_number, "source"), "run the same command again"}});
 }
 
-// Everything that happens comes through here and is served from the loop, one after the other: nothing is ended from
-// inside itself. The target's ABORT overtakes what this end has not acted on yet: the lane may be over with it, and what
-// this end would say then nobody hears, so both ends name the target's fault.
-void Source::feed(Event event, SourceNews news) {
-  bool overtakes = event == Event::kPeerAborted && core_.state() != session::SourceState::kConnecting;
-  news_.insert(overtakes ? news_.begin() : news_.end(), {event, std::move(news)});
-  if (!std::exchange(news_scheduled_, true)) host_.loop.post(lifeline_.guard([this] { serve_news(); }));
-}
-
-void Source::serve_news() {
-  news_scheduled_ = false;
-  while (!news_.empty()) {
-    News next = std::move(news_.front());
-    news_.pop_front();
-    if (settings_.notices.event)
-      settings_.notices.event(session::SourceTraits::name(core_.state()), session::SourceTraits::name(next.event));
-    for (SourceAction action : core_.on(next.event, next.news, host_.loop.now())) act(action);
-    if (core_.state() == SourceState::kEnded) return;
-  }
-  arm_deadline();
-}
-
-void Source::arm_deadline() {
-  if (core_.deadline() == armed_for_) return;
-  armed_for_ = core_.deadline();
-  host_.loop.cancel(deadline_timer_);
-  if (armed_for_ == kNever) return;
-  deadline_timer_ =
-      host_.loop.after(armed_for_ - host_.loop.now(), lifeline_.guard([this] { feed(Event::kDeadline); }));
+// While closing: our last words are still on their way out, over a link that may be slow.
+bool Source::still_moving() {
+  if (!lane_ || !lane_->closing()) return false;
+  return std::exchange(sent_when_asked_, lane_->sent_bytes()) != lane_->sent_bytes();
 }
 
 void Source::act(SourceAction action) {
@@ -80,11 +65,9 @@ void Source::act(SourceAction action) {
     case SourceAction::kRaiseCredit: return pump();
     case SourceAction::kStartFlow: return start_flow(false);
     case SourceAction::kStartCompare: return start_flow(true);
-    case SourceAction::kSaveMarker:
-      if (Status saved = host_.files.state().save(marker_, as_bytes("outcome unknown\n")); !saved)
-        warn("cannot note that the outcome is open: " + saved.error().what);
-      return;
+    case SourceAction::kSaveMarker: return save_marker();
     case SourceAction::kClearMarker:
+      if (nameless_) return;
       if (Status removed = host_.files.state().remove(marker_); !removed) warn(removed.error().what);
       return;
     case SourceAction::kSendFinal: return send_final();
@@ -92,7 +75,12 @@ void Source::act(SourceAction action) {
     case SourceAction::kSendAbort: return send_abort();
     case SourceAction::kCloseLane: return lane_->close();
     case SourceAction::kFinish: return finish();
-    default: return;  // what the core noted for itself
+    case SourceAction::kNoteFault:
+    case SourceAction::kNoteBreach:
+    case SourceAction::kNoteCrossing:
+    case SourceAction::kNoteUnknown:
+    case SourceAction::kNoteSuccess:
+    case SourceAction::kCount: return;  // the core's own
   }
 }
 
@@ -100,46 +88,60 @@ void Source::lane_up(EstablishedLane established) {
   LaneEvents events;
   events.message = [this](wire::FrameType type, ConstBytes bytes) { lane_message(type, bytes); };
   events.block = [this](const wire::Block&, const flow::Slice&) {
-    feed(Event::kLocalFailed, {{Fault::kProtocol, "the target sent a block", {}}});
+    broke({Fault::kProtocol, "the target sent a block", {}});
   };
+  events.broke = [this](Error why) { broke(std::move(why)); };
   events.room = [this] { pump(); };
-  events.lost = [this](Error why) { feed(Event::kLaneLost, {std::move(why)}); };
-  events.closed = [this] { feed(Event::kLaneClosed); };
+  events.lost = [this](Error why) { driver_.feed(Event::kLaneLost, {std::move(why)}); };
+  events.closed = [this] { driver_.feed(Event::kLaneClosed); };
   lane_ = std::make_unique<Lane>(host_, settings_.lane, std::move(established), no_blocks_, std::move(events));
   report_.peer = lane_->peer();
   report_.cipher = seal::cipher_name(lane_->cipher());
   lane_->start();
-  feed(Event::kLaneUp);
+  driver_.feed(Event::kLaneUp);
 }
 
+void Source::broke(Error why) { driver_.feed(Event::kPeerBroke, {std::move(why)}); }
+
+// A message is acted on at its turn, by the state of then. The target's ABORT overtakes what waits: the lane may be
+// over with it, and what this end would say then nobody hears, so both ends name the target's fault.
 void Source::lane_message(wire::FrameType type, ConstBytes bytes) {
-  auto breach = [this](const Error& error) { feed(Event::kLocalFailed, {error}); };
+  if (type == wire::FrameType::kAbort) {
+    auto abort = wire::decode_abort(bytes);
+    if (!abort) return broke(abort.take_error());
+    return driver_.overtake(
+        Event::kPeerAborted,
+        {{abort->fault, "the target says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}}});
+  }
+  driver_.later([this, type, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] { serve_message(type, copy); });
+}
+
+void Source::serve_message(wire::FrameType type, ConstBytes bytes) {
+  auto breach = [this](Error error) { driver_.step(Event::kPeerBroke, {std::move(error)}); };
+  SourceNews news;
   switch (type) {
     case wire::FrameType::kOpened: {
       auto opened = wire::decode_opened(bytes);
-      if (!opened) return breach(opened.error());
-      opened_ = *opened;
-      SourceNews news;
-      news.credit = opened->credit;
-      return feed(opened->how == wire::OpenedHow::kFromStart ? Event::kOpenedFromStart : Event::kOpenedAlready, news);
+      if (!opened) return breach(opened.take_error());
+      if (core().state() == SourceState::kOpening) opened_ = *opened;
+      news.credit = std::min<std::uint64_t>(opened->credit, settings_.pool_buffers);
+      return driver_.step(opened->how == wire::OpenedHow::kFromStart ? Event::kOpenedFromStart : Event::kOpenedAlready,
+                          news);
     }
     case wire::FrameType::kAck: {
       auto ack = wire::decode_ack(bytes);
-      if (!ack) return breach(ack.error());
+      if (!ack) return breach(ack.take_error());
       return got_ack(*ack);
     }
     case wire::FrameType::kFinalAck: {
       auto final_ack = wire::decode_final_ack(bytes);
-      if (!final_ack) return breach(final_ack.error());
-      SourceNews news;
+      if (!final_ack) return breach(final_ack.take_error());
+      bool already = opened_ && opened_->how == wire::OpenedHow::kAlreadyReceived;
+      if (pipeline_ && (final_ack->stream_bytes != pipeline_->stream_bytes() ||
+                        already != (final_ack->completion == wire::Completion::kAlreadyReceived)))
+        return breach({Fault::kProtocol, "the target acknowledged another stream than was sent", {}});
       news.completion = final_ack->completion;
-      return feed(Event::kFinalAck, news);
-    }
-    case wire::FrameType::kAbort: {
-      auto abort = wire::decode_abort(bytes);
-      if (!abort) return breach(abort.error());
-      return feed(Event::kPeerAborted,
-                  {{abort->fault, "the target says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}}});
+      return driver_.step(Event::kFinalAck, news);
     }
     default: return breach({Fault::kProtocol, "the target sent a " + std::string(wire::frame_type_name(type)), {}});
   }
@@ -147,25 +149,26 @@ void Source::lane_message(wire::FrameType type, ConstBytes bytes) {
 
 void Source::got_ack(const wire::Ack& ack) {
   if (ack.received > next_number_)
-    return feed(Event::kLocalFailed, {{Fault::kProtocol, "the target acknowledged what was not sent", {}}});
+    return driver_.step(Event::kPeerBroke, {{Fault::kProtocol, "the target acknowledged what was not sent", {}}});
   while (!unacknowledged_.empty() && unacknowledged_.front().number < ack.received) {
     report_.progress.acked_bytes = unacknowledged_.front().end_offset;
     unacknowledged_.pop_front();
   }
   SourceNews news;
-  news.credit = ack.credit;
-  feed(Event::kAck, news);
+  // No more than this end could ever need, whatever the target claims to have room for.
+  news.credit = std::min<std::uint64_t>(ack.credit, ack.received + settings_.pool_buffers);
+  driver_.step(Event::kAck, news);
 }
 
 void Source::start_input() {
   dialling_.reset();
   if (settings_.producer.empty()) {
     auto input = host_.files.standard_input();
-    if (!input) return feed(Event::kLocalFailed, {input.take_error()});
+    if (!input) return driver_.feed(Event::kLocalFailed, {input.take_error()});
     input_ = std::move(*input);
   } else {
     auto child = host_.processes.spawn(settings_.producer, io::PipeEnd::kItsOutput);
-    if (!child) return feed(Event::kLocalFailed, {child.take_error()});
+    if (!child) return driver_.feed(Event::kLocalFailed, {child.take_error()});
     producer_ = std::move(*child);
     producer_->on_exit(lifeline_.guard([this](io::ExitStatus status) {
       producer_exit_ = status;
@@ -174,11 +177,11 @@ void Source::start_input() {
     }));
   }
   SendPipeline::Events events;
-  events.wanted = [this] { return lane_ && lane_->has_room() && (opened_ && next_number_ < core_.credit()); };
-  events.identified = [this] { feed(Event::kIdentified); };
+  events.wanted = [this] { return lane_ && lane_->has_room() && (opened_ && next_number_ < core().credit()); };
+  events.identified = [this] { driver_.feed(Event::kIdentified); };
   events.ready = [this] { pump(); };
   events.input_ended = [this] { check_whole(); };
-  events.failed = [this](Error why) { feed(Event::kLocalFailed, {std::move(why)}); };
+  events.failed = [this](Error why) { driver_.feed(Event::kLocalFailed, {std::move(why)}); };
   pipeline_ = std::make_unique<SendPipeline>(
       host_, producer_ ? producer_->pipe() : *input_,
       SendPipeline::Settings{settings_.lane.block_bytes, settings_.pack, settings_.pool_buffers}, std::move(events));
@@ -199,9 +202,9 @@ void Source::start_flow(bool compare_only) {
 }
 
 void Source::pump() {
-  if (!pipeline_ || core_.state() == SourceState::kAborting) return;
+  if (!pipeline_ || core().state() == SourceState::kAborting) return;
   while (lane_->has_room()) {
-    std::optional<OutgoingBlock> block = pipeline_->next_block(core_.credit());
+    std::optional<OutgoingBlock> block = pipeline_->next_block(core().credit());
     if (!block) break;
     next_number_ = block->header.number + 1;
     unacknowledged_.push_back({block->header.number, block->header.offset + block->header.raw_bytes, block->packed});
@@ -221,13 +224,13 @@ void Source::check_whole() {
     input_judged_ = true;
     if (Status good = judge_input(); !good) {
       whole_ = true;
-      return feed(Event::kLocalFailed, {good.take_error()});
+      return driver_.feed(Event::kLocalFailed, {good.take_error()});
     }
   }
-  bool flowing = core_.state() == SourceState::kStreaming || core_.state() == SourceState::kComparing;
+  bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kComparing;
   if (!flowing || !pipeline_->drained()) return;
   whole_ = true;
-  feed(Event::kStreamWhole);
+  driver_.feed(Event::kStreamWhole);
 }
 
 Status Source::judge_input() {
@@ -271,19 +274,40 @@ void Source::send_open() {
   open.block_bytes_max = static_cast<std::uint32_t>(settings_.lane.block_bytes);
   open.size_hint_bytes = settings_.size_hint_bytes;
   open.name = report_.stream_name.substr(0, limits::kNameBytesMax);
-  Status prepared = host_.files.state().prepare();
-  auto marker = host_.files.state().load(marker_);
-  if (!prepared || !marker) {
-    open.earlier_run = wire::EarlierRun::kCannotKnow;
-    warn("the state folder cannot be used, so an outcome that stays open cannot be remembered: " +
-         (prepared ? marker.error().what : prepared.error().what));
-  } else if (*marker) {
-    open.earlier_run = wire::EarlierRun::kOutcomeUnknown;
-  }
+  // A stream that cannot be told from another has no earlier run, and nobody will ask for its outcome.
+  nameless_ = !of_stream && settings_.session_name.empty();
+  if (!nameless_) open.earlier_run = earlier_run();
   lane_->send(wire::FrameType::kOpen, wire::encode(open));
 }
 
+wire::EarlierRun Source::earlier_run() const {
+  if (!state_usable_) return wire::EarlierRun::kCannotKnow;
+  auto marker = host_.files.state().load(marker_);
+  if (!marker) {
+    warn("the state folder cannot be read: " + marker.error().what);
+    return wire::EarlierRun::kCannotKnow;
+  }
+  return *marker ? wire::EarlierRun::kOutcomeUnknown : wire::EarlierRun::kNone;
+}
+
+// On disk before FINAL goes, and off the loop: a slow disk must not look like a dead link.
+void Source::save_marker() {
+  if (nameless_) return;
+  marker_in_work_ = true;
+  auto saved = std::make_shared<Status>();
+  auto job = [saved, &state = host_.files.state(), name = marker_] {
+    *saved = state.save(name, as_bytes("outcome unknown\n"));
+  };
+  host_.workers.run(std::move(job), lifeline_.guard([this, saved] {
+    marker_in_work_ = false;
+    if (!*saved) warn("cannot note that the outcome is open: " + saved->error().what);
+    if (std::exchange(final_waits_, false)) send_final();
+  }));
+}
+
 void Source::send_final() {
+  final_waits_ = marker_in_work_;
+  if (final_waits_ || !lane_ || !pipeline_) return;
   report_.progress.stage = "finishing";
   StreamEnd end = pipeline_->end();
   wire::Final final;
@@ -296,14 +320,15 @@ void Source::send_final() {
 }
 
 void Source::send_abort() {
-  const Error& error = core_.ending().error;
+  lane_->drop_waiting_blocks();
+  const Error& error = core().ending().error;
   lane_->send(wire::FrameType::kAbort,
               wire::encode(wire::Abort{error.fault, error.what.substr(0, limits::kErrorTextBytesMax)}));
 }
 
 Bottleneck Source::bottleneck() const {
-  if (!pipeline_ || !lane_ || core_.state() != SourceState::kStreaming) return Bottleneck::kUnknown;
-  if (pipeline_->ready() > 0 && next_number_ >= core_.credit()) return Bottleneck::kTarget;
+  if (!pipeline_ || !lane_ || core().state() != SourceState::kStreaming) return Bottleneck::kUnknown;
+  if (pipeline_->ready() > 0 && next_number_ >= core().credit()) return Bottleneck::kTarget;
   if (!lane_->has_room()) return Bottleneck::kLink;
   return pipeline_->in_work() > 1 ? Bottleneck::kCpu : Bottleneck::kSource;
 }
@@ -320,8 +345,8 @@ Progress Source::progress() const {
 Report Source::abandoned() const {
   Report report = report_;
   report.progress = progress();
-  bool open = core_.state() == SourceState::kFinalSent;
-  report.ending = core_.ending();
+  bool open = core().state() == SourceState::kFinalSent;
+  report.ending = core().ending();
   report.ending.note_fault({open ? Fault::kOutcomeUnknown : Fault::kInterrupted,
                             "the operator ended the source at once", "run the same command again"});
   return report;
@@ -329,12 +354,11 @@ Report Source::abandoned() const {
 
 void Source::finish() {
   report_.progress = progress();
-  report_.ending = core_.ending();
+  report_.ending = core().ending();
   if (pipeline_) {
     report_.checksums_verified = pipeline_->checksums_verified();
     for (std::uint64_t count : pipeline_->walker().summary().records) report_.records += count;
   }
-  host_.loop.cancel(deadline_timer_);
   host_.loop.post(lifeline_.guard([this] { done_(report_); }));
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/lifeline.h"
+#include "pipeline/core_driver.h"
 #include "pipeline/host.h"
 #include "pipeline/lane.h"
 #include "pipeline/meeting.h"
@@ -29,14 +30,11 @@ class Source {
   Progress progress() const;
   // How it stands, for an operator who will not wait for the ending.
   Report abandoned() const;
-  session::SourceState state() const { return core_.state(); }
+  session::SourceState state() const { return driver_.state(); }
 
  private:
+  using Driver = CoreDriver<session::SourceCore, session::SourceTraits, session::SourceNews>;
   using Event = session::SourceEvent;
-  struct News {
-    Event event;
-    session::SourceNews news;
-  };
   // A block on the link, until the target has it.
   struct Unacknowledged {
     std::uint64_t number;
@@ -44,12 +42,13 @@ class Source {
     flow::Slice packed;
   };
 
-  void feed(Event event, session::SourceNews news = {});
-  void serve_news();
   void act(session::SourceAction action);
-  void arm_deadline();
   void lane_up(EstablishedLane established);
+  const session::SourceCore& core() const { return driver_.core(); }
   void lane_message(wire::FrameType type, ConstBytes bytes);
+  void serve_message(wire::FrameType type, ConstBytes bytes);
+  void broke(Error why);
+  bool still_moving();
   void got_ack(const wire::Ack& ack);
   void start_input();
   void stop_input();
@@ -59,6 +58,8 @@ class Source {
   Status judge_input();
   void warn(const std::string& text) const;
   void send_open();
+  wire::EarlierRun earlier_run() const;
+  void save_marker();
   void send_final();
   void send_abort();
   void finish();
@@ -67,17 +68,13 @@ class Source {
   Host& host_;
   const SourceSettings& settings_;
   std::function<void(const Report&)> done_;
-  session::SourceCore core_;
-  std::deque<News> news_;
-  bool news_scheduled_ = false;
-  io::TimerId deadline_timer_ = 0;
-  TimePoint armed_for_ = kNever;
+  Driver driver_;
 
   std::unique_ptr<Dialling> dialling_;
   std::unique_ptr<Reception> reception_;
   flow::BufferPool no_blocks_{0, 0};  // a source's lane receives none
   std::unique_ptr<Lane> lane_;
-  std::uint64_t wire_bytes_before_ = 0;
+  std::uint64_t sent_when_asked_ = 0;
 
   std::unique_ptr<io::Child> producer_;
   std::unique_ptr<io::ByteStream> input_;
@@ -90,6 +87,10 @@ class Source {
   bool whole_ = false;  // the core was told how the input ended
   wire::Id identity_{};
   std::string marker_;
+  bool marker_in_work_ = false;  // FINAL waits until it is on disk
+  bool final_waits_ = false;
+  bool state_usable_ = true;
+  bool nameless_ = false;  // neither a ZFS stream nor named: no run of it can be told from another
   Report report_;
   Lifeline lifeline_;
 };

@@ -11,7 +11,7 @@ Target::~Target() { host_.loop.cancel(linger_timer_); }
 
 void Target::start() {
   session_ =
-      std::make_unique<TargetSession>(host_, settings_, false, [this](const Report& report) { session_over(report); });
+      std::make_unique<TargetSession>(host_, settings_, "", [this](const Report& report) { session_over(report); });
   // A success that cannot be written down is none: say so before anybody sends anything.
   if (Status prepared = host_.files.state().prepare(); !prepared) return session_->fail_to_meet(prepared.take_error());
   if (!settings_.meeting.listen) {
@@ -30,8 +30,8 @@ void Target::start() {
 
 void Target::lane_up(EstablishedLane established) {
   if (completed_) {
-    session_ =
-        std::make_unique<TargetSession>(host_, settings_, true, [this](const Report& report) { session_over(report); });
+    session_ = std::make_unique<TargetSession>(host_, settings_, completed_record_,
+                                               [this](const Report& report) { session_over(report); });
   }
   session_->lane_up(std::move(established));
 }
@@ -42,9 +42,12 @@ void Target::session_over(const Report& report) {
     if (!report.ending.ok()) return wait_for_question();
     return finish(*completed_);
   }
-  bool source_may_ask = report.ending.ok() && !report.source_informed && reception_;
+  // A lane that lasted as long as the linger has had its time, and an operator who interrupts wants no more of it.
+  bool source_may_ask = report.ending.ok() && !report.source_informed && reception_ && !interrupted_ &&
+                        destination_still_has(host_, settings_, report.progress.stream_bytes);
   if (!source_may_ask) return finish(report);
   completed_ = report;
+  completed_record_ = session_->record_name();
   linger_timer_ = host_.loop.after(settings_.linger, lifeline_.guard([this] { finish(*completed_); }));
   if (settings_.notices.info)
     settings_.notices.info("the stream is complete here, but the source may not know: waiting " +
@@ -56,6 +59,7 @@ void Target::wait_for_question() { reception_->set_busy(false); }
 
 void Target::interrupt(int signal_number) {
   if (completed_) return finish(*completed_);
+  interrupted_ = true;
   session_->interrupt(signal_number);
 }
 

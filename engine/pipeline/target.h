@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/lifeline.h"
 #include "pipeline/host.h"
@@ -41,6 +42,8 @@ class Target {
   std::unique_ptr<Dialling> dialling_;
   std::unique_ptr<Reception> reception_;
   std::unique_ptr<TargetSession> session_;
+  std::string completed_record_;  // what a lingering target may be asked about
+  bool interrupted_ = false;
   std::optional<Report> completed_;  // a success whose source does not know it yet
   io::TimerId linger_timer_ = 0;
   bool over_ = false;

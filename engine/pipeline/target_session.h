@@ -9,6 +9,7 @@
 
 #include "base/lifeline.h"
 #include "pipeline/completion_record.h"
+#include "pipeline/core_driver.h"
 #include "pipeline/host.h"
 #include "pipeline/lane.h"
 #include "pipeline/receive_pipeline.h"
@@ -20,31 +21,33 @@ namespace zferry::pipeline {
 
 class TargetSession {
  public:
-  // `known_only`: nothing new is taken, only a stream that was received already. `done` is called once, from the loop.
-  TargetSession(Host& host, const TargetSettings& settings, bool known_only, std::function<void(const Report&)> done);
+  // `known_only`: the name of the one completion record that may be asked about; nothing new is taken. Empty: anything
+  // is. `done` is called once, from the loop.
+  TargetSession(Host& host, const TargetSettings& settings, std::string known_only,
+                std::function<void(const Report&)> done);
   ~TargetSession();
   void lane_up(EstablishedLane established);
   // The session cannot begin: no lane came to be.
   void fail_to_meet(Error why);
   void interrupt(int signal_number);
+  // Of the stream that this session is about; empty before OPEN.
+  const std::string& record_name() const { return record_name_; }
   Progress progress() const;
   Report abandoned() const;
-  session::TargetState state() const { return core_.state(); }
+  session::TargetState state() const { return driver_.state(); }
 
  private:
+  using Driver = CoreDriver<session::TargetCore, session::TargetTraits, session::TargetNews>;
   using Event = session::TargetEvent;
-  struct News {
-    Event event;
-    session::TargetNews news;
-  };
 
-  void feed(Event event, session::TargetNews news = {});
-  void breach(const Error& error) { feed(Event::kLocalFailed, {error}); }
-  void serve_news();
+  const session::TargetCore& core() const { return driver_.core(); }
+  void broke(Error why) { driver_.feed(Event::kPeerBroke, {std::move(why)}); }
+  bool still_moving();
   void act(session::TargetAction action);
-  void arm_deadline();
   void lane_message(wire::FrameType type, ConstBytes bytes);
+  void serve_message(wire::FrameType type, ConstBytes bytes);
   void got_open(const wire::Open& open);
+  bool record_counts(const std::optional<std::vector<std::byte>>& stored);
   void got_final(const wire::Final& final);
   void compare(const wire::Final& final);
   void start_consumer();
@@ -57,13 +60,9 @@ class TargetSession {
 
   Host& host_;
   const TargetSettings& settings_;
-  const bool known_only_;
+  const std::string known_only_;
   std::function<void(const Report&)> done_;
-  session::TargetCore core_;
-  std::deque<News> news_;
-  bool news_scheduled_ = false;
-  io::TimerId deadline_timer_ = 0;
-  TimePoint armed_for_ = kNever;
+  Driver driver_;
 
   flow::BufferPool packed_pool_;
   std::unique_ptr<Lane> lane_;
@@ -76,6 +75,8 @@ class TargetSession {
   seal::SecretBytes leaf_key_;
   std::optional<CompletionRecord> record_;
   wire::Ack last_ack_;
+  bool ack_waits_ = false;  // one at a time: the source may read them as slowly as it likes
+  std::uint64_t sent_when_asked_ = 0;
   Report report_;
   Lifeline lifeline_;
 };

@@ -17,6 +17,7 @@ struct Ending {
   bool decided() const { return error.fault != Fault::kNone || completion; }
   bool ok() const { return error.fault == Fault::kNone && completion; }
   void note_fault(Error what) {
+    ZF_ASSERT(what.fault != Fault::kNone);
     if (!decided()) error = std::move(what);
   }
   void note_success(wire::Completion how) {

@@ -12,9 +12,9 @@ using SourceRow = Row<S, E, A>;
 
 constexpr std::array kStateNames = {"connecting", "identifying", "opening",  "streaming", "comparing",
                                     "final-sent", "closing",     "aborting", "ended"};
-constexpr std::array kEventNames = {"lane-up",        "lane-lost",   "lane-closed",  "identified", "opened-from-start",
-                                    "opened-already", "ack",         "stream-whole", "final-ack",  "peer-aborted",
-                                    "local-failed",   "interrupted", "deadline"};
+constexpr std::array kEventNames = {"lane-up",        "lane-lost",    "lane-closed",  "identified", "opened-from-start",
+                                    "opened-already", "ack",          "stream-whole", "final-ack",  "peer-aborted",
+                                    "peer-broke",     "local-failed", "interrupted",  "deadline"};
 constexpr std::array kActionNames = {"note-fault",    "note-breach", "note-crossing", "note-unknown", "note-success",
                                      "start-input",   "stop-input",  "send-open",     "raise-credit", "start-flow",
                                      "start-compare", "save-marker", "clear-marker",  "send-final",   "send-done",
@@ -23,15 +23,15 @@ static_assert(kStateNames.size() == static_cast<std::size_t>(S::kCount));
 static_assert(kEventNames.size() == static_cast<std::size_t>(E::kCount));
 static_assert(kActionNames.size() == static_cast<std::size_t>(A::kCount));
 
-// How long a peer may take to hang up after an abort or DONE.
-constexpr std::array kLimits = {StateLimit<S>{S::kClosing, std::chrono::seconds(3)},
-                                StateLimit<S>{S::kAborting, std::chrono::seconds(3)}};
+// How long a peer may take to hang up after an abort or DONE, once nothing of ours is on its way to it any more.
+constexpr Duration kHangUpPatience = std::chrono::seconds(3);
 
 // From here on, until FINAL is out, a failure on this side is told to the target, and one told by the target ends the
 // session.
 void add_ways_out(std::vector<SourceRow>& rows, S from) {
   rows.push_back({from, E::kLocalFailed, S::kAborting, {A::kNoteFault, A::kStopInput, A::kSendAbort, A::kCloseLane}});
   rows.push_back({from, E::kInterrupted, S::kAborting, {A::kNoteFault, A::kStopInput, A::kSendAbort, A::kCloseLane}});
+  rows.push_back({from, E::kPeerBroke, S::kAborting, {A::kNoteFault, A::kStopInput, A::kSendAbort, A::kCloseLane}});
   rows.push_back({from, E::kPeerAborted, S::kEnded, {A::kNoteFault, A::kStopInput, A::kCloseLane, A::kFinish}});
   rows.push_back({from, E::kLaneLost, S::kEnded, {A::kNoteFault, A::kStopInput, A::kFinish}});
 }
@@ -85,7 +85,7 @@ std::string_view SourceTraits::name(E event) { return kEventNames.at(static_cast
 std::string_view SourceTraits::name(A action) { return kActionNames.at(static_cast<std::size_t>(action)); }
 bool SourceTraits::peers_message(E event) {
   return event == E::kOpenedFromStart || event == E::kOpenedAlready || event == E::kAck || event == E::kFinalAck ||
-         event == E::kPeerAborted;
+         event == E::kPeerAborted || event == E::kPeerBroke;
 }
 SourceRow SourceTraits::breach(S state, E event) {
   if (state == S::kFinalSent) return {state, event, S::kEnded, {A::kNoteUnknown, A::kCloseLane, A::kFinish}};
@@ -103,8 +103,8 @@ std::vector<A> SourceCore::on(E event, const SourceNews& news, TimePoint now) {
   for (A action : row.then) note(action, event, news);
   if (row.to != state_) {
     state_ = row.to;
-    const auto* limit = std::find_if(kLimits.begin(), kLimits.end(), [&](const auto& l) { return l.state == state_; });
-    deadline_ = limit == kLimits.end() ? kNever : now + limit->limit;
+    bool limited = state_ == S::kClosing || state_ == S::kAborting;
+    deadline_ = limited ? now + kHangUpPatience : kNever;
   }
   return row.then;
 }

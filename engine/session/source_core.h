@@ -35,6 +35,7 @@ enum class SourceEvent : std::uint8_t {
   kStreamWhole,
   kFinalAck,
   kPeerAborted,
+  kPeerBroke,
   kLocalFailed,
   kInterrupted,
   kDeadline,

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstddef>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,13 +21,6 @@ struct Row {
   Event on;
   State to;
   std::vector<Action> then;
-};
-
-// How long a state may last before Event::kDeadline comes.
-template <class State>
-struct StateLimit {
-  State state;
-  Duration limit;
 };
 
 // Traits: State, Event, Action (enums whose last enumerator is kCount), name() of each, rows(), peers_message(Event),

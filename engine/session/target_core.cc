@@ -10,9 +10,10 @@ using TargetRow = Row<S, E, A>;
 
 constexpr std::array kStateNames = {"connecting", "awaiting-open",    "starting",  "receiving", "comparing",
                                     "delivering", "delivering-alone", "lingering", "aborting",  "ended"};
-constexpr std::array kEventNames = {"lane-up",        "lane-lost",    "lane-closed",  "open-new",    "open-known",
-                                    "consumer-ready", "progress",     "final-right",  "final-wrong", "delivered",
-                                    "done",           "peer-aborted", "local-failed", "interrupted", "deadline"};
+constexpr std::array kEventNames = {"lane-up",     "lane-lost",      "lane-closed", "open-new",
+                                    "open-known",  "consumer-ready", "progress",    "final-right",
+                                    "final-wrong", "delivered",      "done",        "peer-aborted",
+                                    "peer-broke",  "local-failed",   "interrupted", "deadline"};
 constexpr std::array kActionNames = {"note-fault",     "note-breach",   "note-crossing",  "note-success",
                                      "start-consumer", "drop-consumer", "send-opened",    "send-opened-already",
                                      "send-ack",       "release-tail",  "send-final-ack", "forget-record",
@@ -21,7 +22,8 @@ static_assert(kStateNames.size() == static_cast<std::size_t>(S::kCount));
 static_assert(kEventNames.size() == static_cast<std::size_t>(E::kCount));
 static_assert(kActionNames.size() == static_cast<std::size_t>(A::kCount));
 
-constexpr Duration kAbortPatience = std::chrono::seconds(3);
+// How long the source may take to hang up after an abort, once nothing of ours is on its way to it any more.
+constexpr Duration kHangUpPatience = std::chrono::seconds(3);
 
 // Until FINAL was found right, every failure on either side means that the tail is never delivered.
 void add_ways_out(std::vector<TargetRow>& rows, S from) {
@@ -29,6 +31,7 @@ void add_ways_out(std::vector<TargetRow>& rows, S from) {
       {from, E::kLocalFailed, S::kAborting, {A::kNoteFault, A::kDropConsumer, A::kSendAbort, A::kCloseLane}});
   rows.push_back(
       {from, E::kInterrupted, S::kAborting, {A::kNoteFault, A::kDropConsumer, A::kSendAbort, A::kCloseLane}});
+  rows.push_back({from, E::kPeerBroke, S::kAborting, {A::kNoteFault, A::kDropConsumer, A::kSendAbort, A::kCloseLane}});
   rows.push_back({from, E::kPeerAborted, S::kEnded, {A::kNoteFault, A::kDropConsumer, A::kCloseLane, A::kFinish}});
   rows.push_back({from, E::kLaneLost, S::kEnded, {A::kNoteFault, A::kDropConsumer, A::kFinish}});
 }
@@ -86,7 +89,7 @@ std::string_view TargetTraits::name(E event) { return kEventNames.at(static_cast
 std::string_view TargetTraits::name(A action) { return kActionNames.at(static_cast<std::size_t>(action)); }
 bool TargetTraits::peers_message(E event) {
   return event == E::kOpenNew || event == E::kOpenKnown || event == E::kFinalRight || event == E::kFinalWrong ||
-         event == E::kDone || event == E::kPeerAborted;
+         event == E::kDone || event == E::kPeerAborted || event == E::kPeerBroke;
 }
 TargetRow TargetTraits::breach(S state, E event) {
   // After the tail went out a breach is no reason to lie about the consumer; while aborting, late messages are
@@ -107,7 +110,7 @@ std::vector<A> TargetCore::on(E event, const TargetNews& news, TimePoint now) {
   for (A action : row.then) note(action, event, news);
   if (row.to != state_) {
     state_ = row.to;
-    deadline_ = state_ == S::kAborting ? now + kAbortPatience : state_ == S::kLingering ? now + linger_ : kNever;
+    deadline_ = state_ == S::kAborting ? now + kHangUpPatience : state_ == S::kLingering ? now + linger_ : kNever;
   }
   return row.then;
 }

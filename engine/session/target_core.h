@@ -37,6 +37,7 @@ enum class TargetEvent : std::uint8_t {
   kDelivered,
   kDone,
   kPeerAborted,
+  kPeerBroke,
   kLocalFailed,
   kInterrupted,
   kDeadline,

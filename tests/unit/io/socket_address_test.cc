@@ -46,7 +46,7 @@ TEST(SocketAddress, LinksAreTuned) {
     return value;
   };
   EXPECT_EQ(option(IPPROTO_TCP, TCP_NODELAY), 1);
-  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 12'000);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 600'000);
   EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
 }
 

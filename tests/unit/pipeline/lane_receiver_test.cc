@@ -59,6 +59,7 @@ class Frames : public ::testing::Test {
       for (Arrival& each : some) arrivals.push_back(std::move(each));
     };
     events.failed = [&](const Error& why) { end = why.fault; };
+    events.broke = [&](const Error& why) { end = why.fault; };
     events.ended = [&] { end = Fault::kNone; };
     LaneSettings settings = lane_settings();
     LaneReceiver receiver(one.host(), settings, stream, std::move(opener_), pool, std::move(events));
@@ -155,7 +156,7 @@ TEST_F(Frames, LengthsOutOfBoundsNeedNoMoreBytesToBeRefused) {
       store(Bytes(flow), 4, static_cast<std::uint8_t>(type));
       if (wire::decode_frame_header(flow).ok()) continue;
       new_keys();
-      EXPECT_EQ(receive(100), Fault::kProtocol) << length << " of type " << type;
+      EXPECT_EQ(receive(100), Fault::kLinkLost) << length << " of type " << type;
       ++refused;
     }
   }
@@ -181,7 +182,7 @@ TEST_F(Frames, OneFlippedBitEndsTheLaneWhereItIs) {
     arrivals.clear();
     Fault end = receive(97);
     // A length that grew may wait for bytes that never come: then it is the end that is seen.
-    EXPECT_TRUE(end == Fault::kProtocol || end == Fault::kNone) << i;
+    EXPECT_TRUE(end == Fault::kLinkLost || end == Fault::kNone) << i;
     EXPECT_LT(arrivals.size(), 2u) << i;
     ++checked;
   }

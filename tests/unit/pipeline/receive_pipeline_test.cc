@@ -22,10 +22,13 @@ class Receive : public ::testing::Test {
     pipeline.emplace(one.host(), std::make_unique<FakeDestination>(one.host().loop, end), key.copy(), kLeafBytes,
                      kWindow,
                      ReceivePipeline::Events{[this] { ++progress; }, [this](wire::Completion how) { finished = how; },
-                                             [this](Error why) {
-                                               EXPECT_FALSE(failed);
-                                               failed = std::move(why);
-                                             }});
+                                             [this](Error why) { note(std::move(why)); },
+                                             [this](Error why) { note(std::move(why)); }});
+  }
+  // The source's fault or this end's own: the error tells which.
+  void note(Error why) {
+    EXPECT_FALSE(failed);
+    failed = std::move(why);
   }
   SeededRandom& random() { return one.machine.random; }
   // The next block of the stream that the "source" read.

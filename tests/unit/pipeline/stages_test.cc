@@ -68,11 +68,12 @@ struct Receiving {
 
   Receiving(Machine& on, const seal::SecretBytes& key, std::size_t block_bytes, std::size_t window = 6)
       : pipeline(on.host, std::make_unique<FakeDestination>(on.host.loop, end), key.copy(), block_bytes, window,
-                 {[] {}, [this](wire::Completion how) { finished = how; },
-                  [this](Error why) {
-                    EXPECT_FALSE(failed);
-                    failed = std::move(why);
-                  }}) {}
+                 {[] {}, [this](wire::Completion how) { finished = how; }, [this](Error why) { note(std::move(why)); },
+                  [this](Error why) { note(std::move(why)); }}) {}
+  void note(Error why) {
+    EXPECT_FALSE(failed);
+    failed = std::move(why);
+  }
   void check(const StreamEnd& of, wire::ProducerExit producer = wire::ProducerExit::kUnknown) {
     pipeline.check_final({of.bytes, of.blocks, of.digest, producer}, [this](Status says) {
       EXPECT_FALSE(verdict);

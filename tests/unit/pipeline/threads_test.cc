@@ -74,7 +74,7 @@ class Session {
                                                finished_ = true;
                                                machine_->stop();
                                              },
-                                             failed});
+                                             failed, failed});
     LaneEvents events;
     events.message = [](wire::FrameType, ConstBytes) {};
     events.block = [this](const wire::Block& block, flow::Slice packed) { receive_->take(block, std::move(packed)); };
