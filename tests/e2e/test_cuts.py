@@ -159,6 +159,25 @@ class LostFinalAck(FerryCase):
         self.assertEqual((room / "out").read_bytes(), small_zfs())
         self.assertEqual((room / "out").stat().st_ino, before.st_ino)
 
+    def test_a_file_that_is_gone_is_sent_again(self):
+        room = self.room()
+        (room / "in").write_bytes(small_zfs())
+        self.lose("rst", room, out=room / "out")
+        (room / "out").unlink()
+        self.check_success(self.ferry(stream=room / "in", out=room / "out", room=room), "delivered")
+        self.assertEqual((room / "out").read_bytes(), small_zfs())
+
+    def test_standard_output_is_sent_again(self):
+        """The same commands again: the shell has emptied the file before zferry could say that it was there."""
+        room = self.room()
+        (room / "in").write_bytes(small_zfs())
+        with open(room / "out", "wb") as stdout:
+            self.lose("rst", room, stdout=stdout)
+        self.assertEqual((room / "out").read_bytes(), small_zfs())
+        with open(room / "out", "wb") as stdout:
+            self.check_success(self.ferry(stream=room / "in", stdout=stdout, room=room), "delivered")
+        self.assertEqual((room / "out").read_bytes(), small_zfs())
+
     def test_another_destination_gets_its_own_copy(self):
         room = self.room()
         (room / "in").write_bytes(small_zfs())

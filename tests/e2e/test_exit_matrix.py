@@ -232,6 +232,16 @@ class ExitMatrix(FerryCase):
             self.check_end(source, source.told())
 
 
+class SlowLink(FerryCase):
+    def test_an_abort_behind_two_megabytes_is_still_heard(self):
+        """The link needs longer for what is queued than a peer is waited for when nothing moves."""
+        room = self.room()
+        (room / "in").write_bytes(small_zfs() * 2)
+        pair = self.ferry(producer=[sys.executable, HERE / "producer.py", "--file", room / "in", "--exit", "3"], out=room / "out", room=room,
+                          source_extra=["--limit", "300K", "--compress", "off"])
+        self.check_both(pair, "producer-failed")
+
+
 if __name__ == "__main__":
     unittest.TestCase.maxDiff = 400
     main()
