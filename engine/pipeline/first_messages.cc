@@ -81,6 +81,7 @@ Dialler::Dialler(const Host& host, const Credentials& credentials, const LaneSet
   } else {
     ZF_ASSERT(credentials.own && credentials.peer);
     principal_ = *credentials.peer;
+    own_text_ = seal::public_key_text(host.dh.public_of(*credentials.own));
     handshake_ = seal::Handshake::ik_initiator(host.dh, host.random, *credentials.own, *credentials.peer, prologue_);
   }
 }
@@ -101,6 +102,9 @@ Status Dialler::read_answer(ConstBytes message, EstablishedLane& lane) {
   if (!inner) return inner.take_error();
   Result<wire::Choice> choice = wire::decode_choice(*inner);
   if (!choice) return choice.take_error();
+  if (choice->refusal == Fault::kNotAllowed)
+    return Error{Fault::kNotAllowed, refusal_text(choice->refusal),
+                 "there, add this line to the file of --allow, and start it again: " + own_text_};
   if (choice->refusal != Fault::kNone) return Error{choice->refusal, refusal_text(choice->refusal), {}};
   bool offered = std::find(offer_.ciphers.begin(), offer_.ciphers.end(), choice->cipher) != offer_.ciphers.end();
   if (!offered || choice->version < offer_.version_min || choice->version > offer_.version_max || choice->role == role_)

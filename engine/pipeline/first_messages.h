@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pipeline/host.h"
@@ -25,6 +26,7 @@ class Dialler {
 
  private:
   wire::Role role_;
+  std::string own_text_;  // this end's public key, for the error of one that does not allow it
   wire::Offer offer_;
   std::vector<std::byte> prologue_;
   Principal principal_{};
@@ -41,6 +43,8 @@ class Answerer {
   Result<std::vector<std::byte>> answer(ConstBytes message, bool busy);
   // Why the dialler was refused in the answer; kNone when it was not.
   Fault refusal() const { return refusal_; }
+  // Who claims to be there, after answer(): not proven yet.
+  const Principal& claimed() const { return principal_; }
   // The dialler's first frame: it proves that the dialler is there now. Fills in all of `lane` but its stream. Errors:
   // kNotAllowed.
   Status read_proof(ConstBytes frame, EstablishedLane& lane);

@@ -109,7 +109,10 @@ void Reception::got_first_message(GuestPlace guest) {
     if (!sent) return turn_away(guest, sent.error());
     if (Fault refusal = guest->answerer.refusal(); refusal != Fault::kNone) {
       guest->stream->shutdown_write();
-      return turn_away(guest, {refusal, std::string("it was refused: ") + std::string(facts(refusal).meaning), {}});
+      std::string who = refusal == Fault::kNotAllowed
+                            ? "its key is not allowed here: " + seal::public_key_text(guest->answerer.claimed())
+                            : "it was refused: " + std::string(facts(refusal).meaning);
+      return turn_away(guest, {refusal, who, {}});
     }
     read_more(guest, proof_bytes());
   }));
