@@ -25,8 +25,9 @@ Result<SecretBytes> parse_private_key_line(const std::string& text);
 Result<SecretBytes> read_private_key(const std::string& path);
 Result<SecretBytes> read_secret(const std::string& path);
 
-// Writes a line that is secret to a new file (0600; an existing one is never replaced), or to standard output: a fresh
-// regular file of one's own is made 0600 first, one that others can read is refused. Errors: kConfig.
+// Writes a line that is secret to a new file (0600; an existing one is never replaced; missing folders are made, 0700),
+// or to standard output: a fresh regular file of one's own is made 0600 first, one that others can read is refused.
+// Errors: kConfig.
 Status write_secret_file(const std::string& path, const std::string& line);
 Status write_secret_to_output(const std::string& line);
 

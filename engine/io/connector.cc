@@ -12,6 +12,19 @@
 
 namespace zferry::io {
 
+namespace {
+
+// What helps where no address of `to` took the connection.
+std::string next_step(const Endpoint& to, const std::string& causes) {
+  if (causes.find(std::generic_category().message(ECONNREFUSED)) != std::string::npos)
+    return "start the listening end first (zferry recv --listen :" + escaped(to.port) +
+           " ..., or zferry send --listen), or check the port; nothing was sent";
+  return "check the address, the other host and the firewalls between (ping " + escaped(to.host) +
+         "); nothing was sent";
+}
+
+}  // namespace
+
 Connector::Connector(PosixLoop& loop, Endpoint to, Duration patience, StreamDone done,
                      std::function<void(Connector*)> over)
     : loop_(loop),
@@ -26,7 +39,7 @@ void Connector::start() {
   const auto weak = weak_from_this();
   if (to_.host.empty()) {
     loop_.post([weak, what = "connect to " + text_of(to_) + ": the host is missing"] {
-      if (auto self = weak.lock()) self->finish(Error{Fault::kUnreachable, what, {}});
+      if (auto self = weak.lock()) self->finish(Error{Fault::kUnreachable, what, "name it: HOST:PORT"});
     });
     return;
   }
@@ -38,7 +51,8 @@ void Connector::start() {
   }
   timer_ = loop_.after(deadline_ - loop_.now(), [this] {
     timer_ = 0;
-    finish(Error{Fault::kUnreachable, "resolve " + text_of(to_) + ": no answer", {}});
+    finish(Error{Fault::kUnreachable, "resolve " + text_of(to_) + ": no answer",
+                 "check this host's name service: getent hosts " + escaped(to_.host) + "; nothing was sent"});
   });
   run_aside(loop_.mailbox(), [weak, to = to_]() -> std::function<void()> {
     auto addresses = std::make_shared<Result<std::vector<SocketAddress>>>(resolve(to, 0));
@@ -62,7 +76,8 @@ void Connector::try_next() {
   if (left == 0 || (next_index_ > 0 && remaining <= Duration::zero())) {
     // "connect to 127.0.0.1:9443: Connection refused"; a name's addresses are told one by one.
     const bool one = addresses_.size() == 1 && addresses_[0].text() == text_of(to_);
-    return finish(Error{Fault::kUnreachable, "connect to " + (one ? "" : text_of(to_) + ": ") + causes_, {}});
+    return finish(Error{Fault::kUnreachable, "connect to " + (one ? "" : text_of(to_) + ": ") + causes_,
+                        next_step(to_, causes_)});
   }
   const SocketAddress& address = addresses_[next_index_++];
   socket_.reset(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));

@@ -15,7 +15,9 @@ namespace zferry::io {
 namespace {
 
 Error failed(const std::string& path, int error_number) {
-  return errno_error(Fault::kOutputFailed, "write " + escaped(path), error_number);
+  Error error = errno_error(Fault::kOutputFailed, "write " + escaped(path), error_number);
+  error.next = "see to the space and permissions of its folder (df -h, ls -ld), or give another --out";
+  return error;
 }
 
 // Where a symbolic link leads, so that the file behind it is replaced and not the link.
@@ -44,7 +46,7 @@ Status commit_on_disk(int fd, const std::string& temporary, const std::string& p
 }  // namespace
 
 Result<std::unique_ptr<OutputFile>> PosixOutputFile::create(PosixLoop& loop, const std::string& path, mode_t mode) {
-  if (path.empty()) return Error{Fault::kOutputFailed, "write an output file: its name is empty", {}};
+  if (path.empty()) return Error{Fault::kOutputFailed, "write an output file: its name is empty", "give --out FILE"};
   struct stat facts;
   const bool exists = ::stat(path.c_str(), &facts) == 0;
   if (!exists && errno != ENOENT) return failed(path, errno);

@@ -34,13 +34,20 @@ Error listen_error(const SocketAddress& address, int error_number) {
   // A port that is taken may be free later; an address that is not ours, or a port that we may not have, will not come
   // by waiting.
   const bool never = error_number == EADDRNOTAVAIL || error_number == EACCES;
-  return errno_error(never ? Fault::kUsage : Fault::kUnreachable, "listen on " + address.text(), error_number);
+  Error error = errno_error(never ? Fault::kUsage : Fault::kUnreachable, "listen on " + address.text(), error_number);
+  const std::string port = std::to_string(address.port());
+  if (error_number == EADDRINUSE)
+    error.next = "see who has this port (ss -ltnp sport = :" + port + "), or take another";
+  if (error_number == EADDRNOTAVAIL)
+    error.next = "give an address of this host (ip addr), or --listen :" + port + " for all of them";
+  if (error_number == EACCES) error.next = "take a port from 1024 on, for example --listen :9443, or run as root";
+  return error;
 }
 
 // Every address of this host: one IPv6 socket that takes IPv4 too, or IPv4 alone on a host without IPv6.
 Result<std::vector<UniqueFd>> listen_everywhere(const Endpoint& at) {
   auto addresses = resolve(at, AI_PASSIVE);
-  if (!addresses.ok()) return Error{Fault::kUsage, addresses.error().what, {}};
+  if (!addresses.ok()) return Error{Fault::kUsage, addresses.error().what, addresses.error().next};
   std::stable_partition(addresses->begin(), addresses->end(), [](const auto& a) { return a.family() == AF_INET6; });
   Error error;
   for (const SocketAddress& address : *addresses) {
@@ -58,7 +65,7 @@ Result<std::vector<UniqueFd>> listen_everywhere(const Endpoint& at) {
 
 Result<std::vector<UniqueFd>> listen_at_name(const Endpoint& at) {
   auto addresses = resolve(at, AI_PASSIVE);
-  if (!addresses.ok()) return Error{Fault::kUsage, addresses.error().what, {}};
+  if (!addresses.ok()) return Error{Fault::kUsage, addresses.error().what, addresses.error().next};
   std::vector<UniqueFd> fds;
   Error error;
   for (SocketAddress& address : *addresses) {

@@ -62,7 +62,7 @@ int start(const std::vector<std::string>& argv, PipeEnd end, int its_end, pid_t*
 
 Result<std::unique_ptr<Child>> PosixProcesses::spawn(const std::vector<std::string>& argv, PipeEnd end) {
   std::erase_if(*abandoned_, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
-  if (argv.empty() || argv[0].empty()) return Error{Fault::kCannotRun, "no command to run", {}};
+  if (argv.empty() || argv[0].empty()) return Error{Fault::kCannotRun, "no command to run", "write it behind --"};
   const std::string what = "run " + escaped(argv[0]);
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0) return errno_error(Fault::kCannotRun, what + ": pipe", errno);
@@ -76,7 +76,9 @@ Result<std::unique_ptr<Child>> PosixProcesses::spawn(const std::vector<std::stri
   UniqueFd& its = reads ? write_end : read_end;
   pid_t pid = 0;
   if (const int error_number = start(argv, end, its.get(), &pid); error_number != 0) {
-    return errno_error(Fault::kCannotRun, what, error_number);
+    Error error = errno_error(Fault::kCannotRun, what, error_number);
+    error.next = "check the command's path: command -v " + escaped(argv[0]);
+    return error;
   }
   its.reset();
   ::fcntl(ours.get(), F_SETFL, ::fcntl(ours.get(), F_GETFL) | O_NONBLOCK);  // the ends are two descriptions

@@ -80,8 +80,11 @@ Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, int flags) 
   const int result = ask(endpoint, flags, &raw);
   const Found found(raw, &::freeaddrinfo);
   const std::string what = "resolve " + text_of(endpoint);
+  const std::string next = "check the spelling: getent hosts " + escaped(endpoint.host);
   if (result == EAI_SYSTEM) return errno_error(Fault::kUnreachable, what, errno);
-  if (result != 0) return Error{Fault::kUnreachable, what + ": " + ::gai_strerror(result), {}};
+  if (result == EAI_SERVICE)
+    return Error{Fault::kUnreachable, what + ": there is no such service", "give the port as a number"};
+  if (result != 0) return Error{Fault::kUnreachable, what + ": " + ::gai_strerror(result), next};
   std::vector<SocketAddress> addresses;
   for (const addrinfo* at = raw; at != nullptr && addresses.size() < kAddressesMax; at = at->ai_next) {
     SocketAddress address;
@@ -90,7 +93,7 @@ Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, int flags) 
     address.bytes = at->ai_addrlen;
     if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) addresses.push_back(address);
   }
-  if (addresses.empty()) return Error{Fault::kUnreachable, what + ": no address", {}};
+  if (addresses.empty()) return Error{Fault::kUnreachable, what + ": no address", next};
   return addresses;
 }
 

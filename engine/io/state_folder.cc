@@ -24,7 +24,11 @@ bool is_name(const std::string& name) {
          std::all_of(name.begin(), name.end(), allowed);
 }
 
-Error failed(const std::string& what, int error_number) { return errno_error(Fault::kStateFailed, what, error_number); }
+Error failed(const std::string& what, int error_number) {
+  Error error = errno_error(Fault::kStateFailed, what, error_number);
+  error.next = "see to the folder's space and permissions, or choose another with --state FOLDER";
+  return error;
+}
 
 }  // namespace
 
@@ -34,7 +38,7 @@ std::string PosixStateFolder::path_of(const std::string& name) const {
 }
 
 Status PosixStateFolder::prepare() {
-  if (folder_.empty()) return Error{Fault::kStateFailed, "no state folder is configured", {}};
+  if (folder_.empty()) return Error{Fault::kStateFailed, "no state folder is configured", "give --state FOLDER"};
   for (std::size_t at = folder_.find('/', 1);; at = folder_.find('/', at + 1)) {
     const std::string part = folder_.substr(0, at);
     if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -64,7 +68,9 @@ Result<std::optional<std::vector<std::byte>>> PosixStateFolder::load(const std::
     if (taken == 0) break;
     bytes += static_cast<std::size_t>(taken);
   }
-  if (bytes > kRecordBytesMax) return Error{Fault::kStateFailed, what + ": longer than any record", {}};
+  if (bytes > kRecordBytesMax)
+    return Error{Fault::kStateFailed, what + ": longer than any record",
+                 "look at that file: zferry did not write it so"};
   record.resize(bytes);
   return std::optional(std::move(record));
 }

@@ -54,6 +54,31 @@ TEST(Keys, WhatOthersCanTouchIsRefused) {
   EXPECT_EQ(refused, 9);
 }
 
+TEST(Keys, AnotherFileThanAKeysIsNoMatterOfModes) {
+  Folder folder;
+  for (const std::string& content : {public_key_line(public_half(generate_key())) + "\n", std::string("a letter\n")}) {
+    auto key = read_private_key(folder.write("other", content, 0644));
+    ASSERT_FALSE(key.ok());
+    EXPECT_EQ(key.error().fault, Fault::kConfig);
+    EXPECT_EQ(key.error().next.find("chmod"), std::string::npos) << key.error().next;
+    EXPECT_NE(key.error().what.find("zferry-private-"), std::string::npos) << key.error().what;
+  }
+}
+
+TEST(Keys, MissingFoldersAreMadeForTheirOwnerAlone) {
+  Folder folder;
+  ASSERT_TRUE(write_secret_file(folder.path("a/b/key"), private_key_line(generate_key())).ok());
+  for (const char* name : {"a", "a/b"}) {
+    struct stat facts {};
+    ASSERT_EQ(stat(folder.path(name).c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_mode & 0777, 0700u) << name;
+  }
+  EXPECT_TRUE(read_private_key(folder.path("a/b/key")).ok());
+  Status below_a_file = write_secret_file(folder.path("a/b/key/key"), private_key_line(generate_key()));
+  ASSERT_FALSE(below_a_file.ok());
+  EXPECT_FALSE(below_a_file.error().next.empty());
+}
+
 TEST(Keys, WhatIsNoFileIsRefusedAtOnce) {
   Folder folder;
   std::filesystem::create_directory(folder.path("folder"));
