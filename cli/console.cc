@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -34,6 +35,49 @@ std::string outcome_of(const session::Ending& ending) {
   return ending.ok() ? completion_name(*ending.completion) : std::string(facts(ending.error.fault).name);
 }
 
+// What helps against a fault whose finder had no better advice. They hold after FINAL too: that the stream is not
+// complete is said only where its last bytes cannot have been given out. Earlier snapshots of it may well be committed.
+const char* usual_next(Fault fault) {
+  switch (fault) {
+    case Fault::kUsage: return "zferry --help";
+    case Fault::kConfig: return "the README's chapter on keys shows which file holds what; zferry key --help";
+    case Fault::kUnreachable: return "start the listening end first, then run the same command again; nothing was sent";
+    case Fault::kLinkLost: return "run the same command again; this run did not complete the stream at the target";
+    case Fault::kInterrupted: return "run the same command again";
+    case Fault::kBusy: return "wait for the target's other session to end, then run the same command again";
+    case Fault::kOutcomeUnknown:
+      return "run the same commands again on both ends: a stream that arrived is recognised, not delivered twice";
+    case Fault::kNotAllowed:
+      return "on the listening end, add the other end's public key (zferry key pub) to its allow file";
+    case Fault::kProtocol: return "compare zferry --version on both ends, and whether the port is zferry's";
+    case Fault::kProducerFailed:
+      return "see the producer's own messages on the source; the stream was not completed at the target";
+    case Fault::kStreamDamaged:
+      return "send again from the snapshot, and check its pool (zpool status); the stream was not completed at the "
+             "target";
+    case Fault::kStreamIncomplete:
+      return "see what zfs send said, and send again; the stream was not completed at the target";
+    case Fault::kInputFailed:
+      return "see why the input cannot be read, and send again; the stream was not completed at the target";
+    case Fault::kConsumerFailed:
+      return "see the consumer's own messages on the target (zfs list -t snapshot tells what it holds), then send "
+             "again";
+    case Fault::kOutputFailed: return "see to the output's space and permissions on the target, then send again";
+    case Fault::kCannotRun: return "check the command's name and PATH on the end that runs it; nothing was delivered";
+    case Fault::kStateFailed:
+      return "see to the state folder's space and permissions on the end that names it, or choose another with --state "
+             "FOLDER";
+    case Fault::kDigestMismatch:
+      return "send again; the stream was not completed at the target. If it happens twice, test the memory of both "
+             "hosts";
+    case Fault::kDifferentStream:
+      return "see on the target what was received (zfs list -t snapshot) before sending again";
+    default: return "please report this, with both commands and what they said";
+  }
+}
+
+std::string next_of(const Error& error) { return error.next.empty() ? usual_next(error.fault) : error.next; }
+
 nlohmann::json failure(const Error& error) {
   const FaultFacts& known = facts(error.fault);
   return {{"type", "end"},
@@ -42,16 +86,21 @@ nlohmann::json failure(const Error& error) {
           {"exit_code", known.exit_code},
           {"retryable", known.retryable},
           {"error", error.what},
-          {"next", error.next},
+          {"next", next_of(error)},
           {"stream_bytes", 0},
           {"wire_bytes", 0},
           {"elapsed_s", 0.0}};
 }
 
+// Outside bytes that are no UTF-8 must not stop the line that tells of them.
+std::string dump_line(const nlohmann::json& object) {
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace
 
-Console::Console(bool json, bool quiet)
-    : json_(json), quiet_(quiet), terminal_(!json && !quiet && isatty(STDERR_FILENO) == 1) {}
+Console::Console(bool json, bool quiet, const std::string& role)
+    : json_(json), quiet_(quiet), role_(role), terminal_(!json && !quiet && isatty(STDERR_FILENO) == 1) {}
 
 void Console::line(const std::string& text) {
   clear_progress();
@@ -66,14 +115,14 @@ void Console::clear_progress() {
 }
 
 void Console::log(const char* level, const std::string& text) {
-  if (json_) return line(nlohmann::json{{"type", "log"}, {"level", level}, {"message", text}}.dump());
+  if (json_) return line(dump_line({{"type", "log"}, {"level", level}, {"message", text}}));
   line(fmt::format("zferry: {}{}", level == std::string("warning") ? "warning: " : "", text));
 }
 
 void Console::listening(const std::string& address, std::uint16_t port) {
   std::string host = address.find(':') == std::string::npos ? address : "[" + address + "]";
   std::string whole = fmt::format("{}:{}", host, port);
-  if (json_) return line(nlohmann::json{{"type", "listening"}, {"address", whole}, {"port", port}}.dump());
+  if (json_) return line(dump_line({{"type", "listening"}, {"address", whole}, {"port", port}}));
   if (!quiet_) line("zferry: listening on " + whole);
 }
 
@@ -85,15 +134,21 @@ void Console::info(const std::string& text) {
 
 void Console::warning(const std::string& text) { log("warning", text); }
 
+// The source reads ahead of the link by what its pool holds, so what counts there is what has arrived.
+std::uint64_t Console::carried_bytes(const Progress& progress) const {
+  return role_ == "send" && !comparing_ ? progress.acked_bytes : progress.stream_bytes;
+}
+
 std::string Console::progress_text(const Progress& progress, Duration elapsed) {
   if (progress.stage == "waiting") return fmt::format("waiting for the other end, {}", time_text(elapsed));
-  auto logical = static_cast<double>(progress.stream_bytes);
+  std::uint64_t carried = carried_bytes(progress);
+  auto logical = static_cast<double>(carried);
   auto wire = static_cast<double>(progress.wire_bytes);
   std::string text = fmt::format("{}  wire {}", bytes_text(logical), bytes_text(wire));
   if (wire > 0 && logical > 0) text += fmt::format(" ({:.2f}x)", logical / wire);
   text += fmt::format("  {}/s", bytes_text(rate_));
-  if (progress.size_hint_bytes > progress.stream_bytes && rate_ > 1) {
-    auto rest = static_cast<double>(progress.size_hint_bytes - progress.stream_bytes);
+  if (progress.size_hint_bytes > carried && rate_ > 1) {
+    auto rest = static_cast<double>(progress.size_hint_bytes - carried);
     text += fmt::format("  {:.0f} %, {} left", 100 * logical / static_cast<double>(progress.size_hint_bytes),
                         time_text(Duration(static_cast<std::int64_t>(std::min(rest / rate_, 1e8) * 1e9))));
   }
@@ -103,12 +158,14 @@ std::string Console::progress_text(const Progress& progress, Duration elapsed) {
 }
 
 void Console::progress(const Progress& progress, Duration elapsed) {
+  comparing_ = comparing_ || progress.stage == "comparing";
   double span = seconds(elapsed - last_elapsed_);
+  std::uint64_t carried = carried_bytes(progress);
   if (span > 0) {
-    double now = static_cast<double>(progress.stream_bytes - std::min(last_bytes_, progress.stream_bytes)) / span;
+    double now = static_cast<double>(carried - std::min(last_bytes_, carried)) / span;
     rate_ = last_elapsed_.count() == 0 ? now : 0.7 * rate_ + 0.3 * now;
   }
-  last_bytes_ = progress.stream_bytes;
+  last_bytes_ = carried;
   last_elapsed_ = elapsed;
   if (json_) {
     nlohmann::json object{{"type", "progress"},
@@ -120,7 +177,7 @@ void Console::progress(const Progress& progress, Duration elapsed) {
                           {"rate_bytes_per_s", rate_},
                           {"bottleneck", bottleneck_name(progress.bottleneck)}};
     if (progress.size_hint_bytes > 0) object["size_hint_bytes"] = progress.size_hint_bytes;
-    return line(object.dump());
+    return line(dump_line(object));
   }
   if (!terminal_) return;
   std::fprintf(stderr, "\r\x1b[K%s", progress_text(progress, elapsed).c_str());
@@ -130,22 +187,22 @@ void Console::progress(const Progress& progress, Duration elapsed) {
 
 int Console::end(const Error& error) {
   if (json_) {
-    line(failure(error).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    line(dump_line(failure(error)));
   } else {
     line("zferry: error: " + error.what);
-    if (!error.next.empty()) line("zferry: next: " + error.next);
+    line("zferry: next: " + next_of(error));
   }
   return facts(error.fault).exit_code;
 }
 
-int Console::end(const std::string& role, const Report& report, Duration elapsed) {
+int Console::end(const Report& report, Duration elapsed) {
   const session::Ending& ending = report.ending;
   int exit_code = facts(ending.error.fault).exit_code;
   if (json_) {
     nlohmann::json object = ending.ok()
                                 ? nlohmann::json{{"type", "end"}, {"ok", true}, {"exit_code", 0}, {"retryable", false}}
                                 : failure(ending.error);
-    object.update({{"role", role},
+    object.update({{"role", role_},
                    {"outcome", outcome_of(ending)},
                    {"stream_bytes", report.progress.stream_bytes},
                    {"wire_bytes", report.progress.wire_bytes},
@@ -157,24 +214,39 @@ int Console::end(const std::string& role, const Report& report, Duration elapsed
                    {"cipher", report.cipher},
                    {"records", report.records},
                    {"checksums_verified", report.checksums_verified}});
-    line(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    line(dump_line(object));
     return exit_code;
   }
-  auto logical = static_cast<double>(report.progress.stream_bytes);
   if (!ending.ok()) {
-    line(fmt::format("zferry: {} failed after {} of stream: {} [{}{}]", role, bytes_text(logical), ending.error.what,
-                     outcome_of(ending), facts(ending.error.fault).retryable ? ", may be tried again" : ""));
-    if (!ending.error.next.empty()) line("zferry: next: " + ending.error.next);
+    std::string bytes = bytes_text(static_cast<double>(carried_bytes(report.progress)));
+    line(fmt::format("zferry: {} failed after {}{}: {} [{}{}]", role_, bytes,
+                     role_ == "send" ? " had arrived" : " of stream", ending.error.what, outcome_of(ending),
+                     facts(ending.error.fault).retryable ? ", may be tried again" : ""));
+    line("zferry: next: " + next_of(ending.error));
     return exit_code;
   }
-  if (quiet_) return exit_code;
-  auto wire = static_cast<double>(report.progress.wire_bytes);
-  double span = std::max(seconds(elapsed), 1e-3);
-  std::string name = report.stream_name.empty() ? "stream" : report.stream_name;
-  line(fmt::format("zferry: {} {}: {} in {}, {}/s, wire {} ({:.2f}x){}", name, outcome_of(ending), bytes_text(logical),
-                   time_text(elapsed), bytes_text(logical / span), bytes_text(wire), wire > 0 ? logical / wire : 1.0,
-                   role == "send" ? ", producer: " + report.producer : ""));
+  if (!quiet_) line(success_text(report, elapsed));
   return exit_code;
+}
+
+std::string Console::success_text(const Report& report, Duration elapsed) const {
+  auto logical = static_cast<double>(report.progress.stream_bytes);
+  auto wire = static_cast<double>(report.progress.wire_bytes);
+  std::string name = report.stream_name.empty() ? "stream" : report.stream_name;
+  std::string text =
+      fmt::format("zferry: {} {}: {} in {}, {}/s, wire {}", name, outcome_of(report.ending), bytes_text(logical),
+                  time_text(elapsed), bytes_text(logical / std::max(seconds(elapsed), 1e-3)), bytes_text(wire));
+  // What was received before did not cross again: no ratio.
+  bool crossed = report.ending.completion != wire::Completion::kAlreadyReceived;
+  if (crossed && wire > 0) text += fmt::format(" ({:.2f}x)", logical / wire);
+  return role_ == "send" ? text + ", producer: " + report.producer : text;
+}
+
+Status print_output(const std::string& text) {
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    return errno_error(Fault::kOutputFailed, "write to standard output", errno == 0 ? EIO : errno);
+  return {};
 }
 
 }  // namespace zferry::cli

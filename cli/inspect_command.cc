@@ -15,21 +15,22 @@ namespace {
 
 const char* kind_name(zstream::Kind kind) { return kind == zstream::Kind::kZfs ? "zfs" : "opaque"; }
 
-void print_text(const Inspection& inspection) {
+std::string text_of(const Inspection& inspection) {
   const zstream::WalkSummary& s = inspection.summary;
-  fmt::print("{} stream, {} bytes{}{}\n", kind_name(s.kind), s.stream_bytes, s.compound ? ", compound" : "",
-             s.byte_swapped ? ", other byte order" : "");
-  if (s.kind != zstream::Kind::kZfs) return;
-  fmt::print("toname {}  toguid {:016x}  fromguid {:016x}\n", s.toname, s.toguid, s.fromguid);
+  std::string text = fmt::format("{} stream, {} bytes{}{}\n", kind_name(s.kind), s.stream_bytes,
+                                 s.compound ? ", compound" : "", s.byte_swapped ? ", other byte order" : "");
+  if (s.kind != zstream::Kind::kZfs) return text;
+  text += fmt::format("toname {}  toguid {:016x}  fromguid {:016x}\n", s.toname, s.toguid, s.fromguid);
   for (std::size_t type = 0; type < zstream::kRecordTypes; ++type)
-    fmt::print("{:15} {:>10} records\n", zstream::record_type_name(static_cast<zstream::RecordType>(type)),
-               s.records[type]);
-  fmt::print("{} snapshots, {} bytes of payload, {} checksums right\n", s.snapshots, s.payload_bytes,
-             inspection.checksums_verified);
-  if (s.opaque_rest) fmt::print("not understood from byte {} on: carried as it is\n", s.opaque_from);
+    text += fmt::format("{:15} {:>10} records\n", zstream::record_type_name(static_cast<zstream::RecordType>(type)),
+                        s.records[type]);
+  text += fmt::format("{} snapshots, {} bytes of payload, {} checksums right\n", s.snapshots, s.payload_bytes,
+                      inspection.checksums_verified);
+  if (s.opaque_rest) text += fmt::format("not understood from byte {} on: carried as it is\n", s.opaque_from);
+  return text;
 }
 
-void print_json(const Inspection& inspection, bool ok) {
+std::string json_of(const Inspection& inspection, bool ok) {
   const zstream::WalkSummary& s = inspection.summary;
   nlohmann::json records;
   for (std::size_t type = 0; type < zstream::kRecordTypes; ++type)
@@ -48,13 +49,13 @@ void print_json(const Inspection& inspection, bool ok) {
                         {"toguid", fmt::format("{:016x}", s.toguid)},
                         {"fromguid", fmt::format("{:016x}", s.fromguid)},
                         {"opaque_rest", s.opaque_rest}};
-  fmt::print("{}\n", object.dump());
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
 
 int inspect_command(const std::string& file, bool json) {
-  Console console(false, false);
+  Console console(json, false);
   UniqueFd opened;
   if (!file.empty()) {
     opened.reset(open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -64,12 +65,11 @@ int inspect_command(const std::string& file, bool json) {
   }
   Inspection inspection;
   Status status = inspect_stream(file.empty() ? STDIN_FILENO : opened.get(), inspection);
-  if (json) {
-    print_json(inspection, status.ok());
-  } else {
-    print_text(inspection);
-  }
-  return status ? 0 : console.end(status.error());
+  if (status && inspection.summary.stream_bytes == 0)
+    status = Error{Fault::kStreamIncomplete, "the input is empty", "see what the command before the pipe said"};
+  Status printed = print_output(json ? json_of(inspection, status.ok()) : text_of(inspection));
+  if (!status) return console.end(status.error());
+  return printed ? 0 : console.end(printed.error());
 }
 
 }  // namespace zferry::cli

@@ -38,8 +38,8 @@ int key_pub_command(const std::string& file) {
                                 ? parse_private_key_line(std::string(std::istreambuf_iterator<char>(std::cin), {}))
                                 : read_private_key(file);
   if (!key) return fail(key.error());
-  fmt::print("{}\n", public_key_line(public_half(*key)));
-  return 0;
+  Status printed = print_output(public_key_line(public_half(*key)) + "\n");
+  return printed ? 0 : fail(printed.error());
 }
 
 }  // namespace zferry::cli

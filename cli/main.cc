@@ -9,107 +9,177 @@
 namespace zferry::cli {
 namespace {
 
-void add_shared(CLI::App& command, TransferOptions& o) {
-  command.add_option("address", o.address, "ADDRESS:PORT, or a name of the peers file, to dial");
-  command.add_option("--listen", o.listen,
-                     "ADDRESS:PORT to listen on (:PORT for every address, port 0: any) in place of dialling");
-  command.add_option("--key", o.key_file, "this end's private key (default: CONFIG/key)");
-  command.add_option("--peer", o.peer, "who dials: the listening end's public key, or its name in CONFIG/peers");
-  command.add_option("--allow", o.allow_file, "who listens: file of public keys, one a line (default: CONFIG/allow)");
-  command.add_option("--secret", o.secret_file, "a secret that both ends have, in place of keys: zferry key secret");
-  command.add_option("--io", o.io, "auto, uring or poll")->capture_default_str();
-  command.add_option("--limit", o.limit, "rate on the link: 10M is bytes a second, 80Mbit is bits");
-  command.add_option("--give-up-after", o.give_up_after, "how long to try to get a lost link back; only 0 yet")
-      ->capture_default_str();
-  command.add_option("--peer-timeout", o.peer_timeout, "silence after which the other end counts as gone (12s)");
-  command.add_option("--state", o.state_folder,
-                     "folder for completion records (default: /var/lib/zferry, or in your home)");
-  command.add_option("--config", o.config_folder,
-                     "folder of key, peers and allow (default: /etc/zferry, or in your home)");
-  command.add_option("--workers", o.workers, "threads for packing and sealing (default: one a core)")
-      ->check(CLI::Range(0, 16));
-  command.add_flag("--json", o.json, "JSON Lines on standard error");
-  command.add_flag("--quiet,-q", o.quiet, "errors and warnings only");
-  command.add_option("command", o.command, "after --: the command to run");
+constexpr const char* kCommands[] = {"send", "recv", "key", "inspect"};
+
+bool is_command(const std::string& word) {
+  return std::find(std::begin(kCommands), std::end(kCommands), word) != std::end(kCommands);
 }
 
 // Everything behind "--" is the command's, whatever it looks like: the parser never sees it.
-std::vector<std::string> split_command(std::vector<std::string>& words) {
-  auto dashes = std::find(words.begin(), words.end(), "--");
-  if (dashes == words.end()) return {};
-  std::vector<std::string> command(dashes + 1, words.end());
-  words.erase(dashes, words.end());
-  return command;
+struct Words {
+  std::vector<std::string> ours;
+  std::vector<std::string> command;
+  bool has_dashes = false;
+  bool json = false;  // found without the parser, which may fail before it comes to it
+};
+
+Words split(int argc, char** argv) {
+  Words words{{argv + 1, argv + argc}, {}};
+  auto dashes = std::find(words.ours.begin(), words.ours.end(), "--");
+  words.has_dashes = dashes != words.ours.end();
+  if (words.has_dashes) words.command.assign(dashes + 1, words.ours.end());
+  words.ours.erase(dashes, words.ours.end());
+  words.json = std::find(words.ours.begin(), words.ours.end(), "--json") != words.ours.end();
+  if (!words.ours.empty() && words.ours.front() == "help") {  // "zferry help send" is "zferry send --help"
+    words.ours.erase(words.ours.begin());
+    words.ours.push_back("--help");
+  }
+  return words;
+}
+
+std::string help_for(const Words& words) {
+  bool known = !words.ours.empty() && is_command(words.ours.front());
+  return known ? "zferry " + words.ours.front() + " --help" : "zferry --help";
+}
+
+// What the parser would say less well.
+std::optional<Error> wrong_command(const Words& words) {
+  const std::vector<std::string>& ours = words.ours;
+  if (ours.empty()) return Error{Fault::kUsage, "no command is given: send, recv, key or inspect", "zferry --help"};
+  if (ours.front().starts_with('-') || is_command(ours.front())) return std::nullopt;
+  return Error{Fault::kUsage, "'" + escaped(ours.front(), 40) + "' is no command: send, recv, key, inspect",
+               "zferry --help"};
+}
+
+// A command behind "--" where none can be, or a word where none belongs.
+std::optional<Error> wrong_words(const Words& words, const CLI::App& app, const TransferOptions& o) {
+  if (!o.command.empty())
+    return Error{Fault::kUsage, "'" + escaped(o.command.front(), 40) + "' is one word too many",
+                 "a command to run stands behind --: zferry send ADDRESS:PORT -- zfs send tank/vm@monday"};
+  if (words.has_dashes && words.command.empty())
+    return Error{Fault::kUsage, "there is no command behind --", "leave -- out, or write the command behind it"};
+  if (!words.command.empty() && !app.got_subcommand("send") && !app.got_subcommand("recv"))
+    return Error{Fault::kUsage, "only send and recv run a command", "leave out -- and what follows it"};
+  return std::nullopt;
+}
+
+void add_meeting(CLI::App& command, TransferOptions& o) {
+  command.add_option("address", o.address, "ADDRESS:PORT, or a name of the peers file, to dial")
+      ->type_name("ADDRESS:PORT");
+  command
+      .add_option("--listen", o.listen,
+                  "ADDRESS:PORT to listen on (:PORT for every address, port 0: any) in place of dialling")
+      ->type_name("ADDRESS:PORT");
+  command.add_option("--key", o.key_file, "this end's private key (default: CONFIG/key)")->type_name("FILE");
+  command.add_option("--peer", o.peer, "who dials: the listening end's public key, or its name in CONFIG/peers")
+      ->type_name("KEY");
+  command.add_option("--allow", o.allow_file, "who listens: file of public keys, one a line (default: CONFIG/allow)")
+      ->type_name("FILE");
+  command.add_option("--secret", o.secret_file, "a secret that both ends have, in place of keys: zferry key secret")
+      ->type_name("FILE");
+}
+
+void add_shared(CLI::App& command, TransferOptions& o) {
+  add_meeting(command, o);
+  command.add_option("--io", o.io, "auto, uring or poll")->type_name("KIND")->capture_default_str();
+  command.add_option("--limit", o.limit, "rate on the link: 10M is bytes a second, 80Mbit is bits")->type_name("RATE");
+  command.add_option("--give-up-after", o.give_up_after, "how long to try to get a lost link back; only 0 yet")
+      ->type_name("TIME")
+      ->capture_default_str();
+  command
+      .add_option("--peer-timeout", o.peer_timeout,
+                  "silence after which the other end counts as gone: 2s to 10m (default: 12s)")
+      ->type_name("TIME");
+  command
+      .add_option("--state", o.state_folder,
+                  "folder for completion records (default: /var/lib/zferry, or in your home)")
+      ->type_name("FOLDER");
+  command
+      .add_option("--config", o.config_folder, "folder of key, peers and allow (default: /etc/zferry, or in your home)")
+      ->type_name("FOLDER");
+  command.add_option("--workers", o.workers, "threads for packing and sealing, at most 16 (default: one a core)")
+      ->check(CLI::Range(0, 16))
+      ->option_text("N");
+  command.add_flag("--json", o.json, "JSON Lines on standard error");
+  command.add_flag("--quiet,-q", o.quiet, "errors and warnings only");
+  command.add_option("command", o.command, "after --: the command to run")->type_name("WORD");
+}
+
+void add_send(CLI::App& app, TransferOptions& o) {
+  CLI::App* send = app.add_subcommand(
+      "send", "read a stream (standard input, or of the command after --) and carry it to the target");
+  add_shared(*send, o);
+  send->add_option("--compress", o.compress, "auto, off, or a zstd level 1..12")
+      ->type_name("LEVEL")
+      ->capture_default_str();
+  send->add_option("--size", o.size, "the stream's size, for percentages (zfs send -nP tells)")->type_name("BYTES");
+  send->add_option("--session", o.session_name,
+                   "a name for what is not a ZFS stream: it is recognised by it after an outcome that stayed unknown")
+      ->type_name("NAME");
+  send->add_flag("--allow-empty", o.allow_empty, "an empty input is meant");
+}
+
+void add_recv(CLI::App& app, TransferOptions& o) {
+  CLI::App* recv =
+      app.add_subcommand("recv", "take a stream and give it to standard output, a file, or the command after --");
+  add_shared(*recv, o);
+  recv->add_option("--out", o.out, "write to this file: it appears when it is complete")->type_name("FILE");
+  recv->add_option("--linger", o.linger, "how long to wait for the source to know of its success (default: 60s)")
+      ->type_name("TIME");
+}
+
+struct OtherOptions {
+  std::string key_out, key_file, inspect_file;
+  bool inspect_json = false;
+};
+
+void add_others(CLI::App& app, OtherOptions& o) {
+  CLI::App* key = app.add_subcommand("key", "make and show keys");
+  key->require_subcommand(1);
+  CLI::App* gen = key->add_subcommand("gen", "a new private key on standard output; its public key on standard error");
+  gen->add_option("--out", o.key_out, "a new file to write it to; its folder is made")->type_name("FILE");
+  CLI::App* secret = key->add_subcommand("secret", "a new secret for both ends of one session");
+  secret->add_option("--out", o.key_out, "a new file to write it to; its folder is made")->type_name("FILE");
+  CLI::App* pub = key->add_subcommand("pub", "the public key of a private key on standard input, or in a file");
+  pub->add_option("file", o.key_file, "the private key's file")->type_name("FILE");
+
+  CLI::App* inspect = app.add_subcommand("inspect", "say what a stream is and whether its checksums hold");
+  inspect->add_option("file", o.inspect_file, "the stream's file (default: standard input)")->type_name("FILE");
+  inspect->add_flag("--json", o.inspect_json, "one JSON object");
 }
 
 int run(int argc, char** argv) {
-  std::vector<std::string> words(argv + 1, argv + argc);
-  bool has_dashes = std::find(words.begin(), words.end(), "--") != words.end();
-  std::vector<std::string> command = split_command(words);
-
+  Words words = split(argc, argv);
+  Console console(words.json, false);
   CLI::App app{
       "Carries a ZFS send stream from one host to another: fast, encrypted, checked.\n"
-      "  zfs send tank/vm@monday | zferry send backup.example:9443\n"
-      "  zferry recv --listen :9443 -- zfs receive -s -u pool/vm",
+      "  zferry recv --listen :9443 -- zfs receive -s -u pool/vm\n"
+      "  zferry send backup.example:9443 -- zfs send -w tank/vm@monday",
       "zferry"};
   app.set_version_flag("--version", "zferry " ZFERRY_VERSION);
   app.require_subcommand(1);
   TransferOptions options;
+  OtherOptions others;
+  add_send(app, options);
+  add_recv(app, options);
+  add_others(app, others);
 
-  CLI::App* send = app.add_subcommand(
-      "send", "read a stream (standard input, or of the command after --) and carry it to the target");
-  add_shared(*send, options);
-  send->add_option("--compress", options.compress, "auto, off, or a zstd level 1..12")->capture_default_str();
-  send->add_option("--size", options.size, "the stream's size, for percentages (zfs send -nP tells)");
-  send->add_option("--session", options.session_name,
-                   "a name for what is not a ZFS stream, so that a second run is recognised");
-  send->add_flag("--allow-empty", options.allow_empty, "an empty input is meant");
-
-  CLI::App* recv =
-      app.add_subcommand("recv", "take a stream and give it to standard output, a file, or the command after --");
-  add_shared(*recv, options);
-  recv->add_option("--out", options.out, "write to this file: it appears when it is complete");
-  recv->add_option("--linger", options.linger, "how long to wait for the source to know of its success (60s)");
-
-  CLI::App* key = app.add_subcommand("key", "make and show keys");
-  key->require_subcommand(1);
-  std::string key_out, key_file;
-  CLI::App* key_gen =
-      key->add_subcommand("gen", "a new private key on standard output; its public key on standard error");
-  key_gen->add_option("--out", key_out, "a new file to write it to");
-  CLI::App* key_secret = key->add_subcommand("secret", "a new secret for both ends of one session");
-  key_secret->add_option("--out", key_out, "a new file to write it to");
-  CLI::App* key_pub = key->add_subcommand("pub", "the public key of a private key on standard input, or in a file");
-  key_pub->add_option("file", key_file, "the private key's file");
-
-  CLI::App* inspect = app.add_subcommand("inspect", "say what a stream is and whether its checksums hold");
-  std::string inspect_file;
-  bool inspect_json = false;
-  inspect->add_option("file", inspect_file, "the stream's file (default: standard input)");
-  inspect->add_flag("--json", inspect_json, "one JSON object");
-
+  if (auto wrong = wrong_command(words)) return console.end(*wrong);
   try {
-    std::reverse(words.begin(), words.end());  // CLI11 takes its words last first
-    app.parse(words);
+    app.parse(std::vector<std::string>(words.ours.rbegin(), words.ours.rend()));  // CLI11 takes its words last first
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    bool json = std::find(words.begin(), words.end(), "--json") != words.end();
-    return Console(json, false).end({Fault::kUsage, error.what(), "see zferry --help"});
+    return console.end({Fault::kUsage, escaped(error.what()), help_for(words)});
   }
-  bool transfers = send->parsed() || recv->parsed();
-  if ((has_dashes && command.empty()) || (!command.empty() && !transfers) || !options.command.empty())
-    return Console(options.json, options.quiet)
-        .end({Fault::kUsage,
-              options.command.empty() ? "a command belongs behind --, and only to send and recv"
-                                      : "'" + escaped(options.command.front()) + "' is one word too many",
-              "zferry send ADDRESS:PORT -- zfs send tank/vm@monday"});
-  options.command = std::move(command);
-  if (send->parsed()) return send_command(options);
-  if (recv->parsed()) return recv_command(options);
-  if (key_gen->parsed()) return key_gen_command(key_out);
-  if (key_secret->parsed()) return key_secret_command(key_out);
-  if (key_pub->parsed()) return key_pub_command(key_file);
-  return inspect_command(inspect_file, inspect_json);
+  if (auto wrong = wrong_words(words, app, options)) return console.end(*wrong);
+  options.command = std::move(words.command);
+  if (app.got_subcommand("send")) return send_command(options);
+  if (app.got_subcommand("recv")) return recv_command(options);
+  if (app.got_subcommand("inspect")) return inspect_command(others.inspect_file, others.inspect_json);
+  const CLI::App* key = app.get_subcommand("key");
+  if (key->got_subcommand("gen")) return key_gen_command(others.key_out);
+  if (key->got_subcommand("secret")) return key_secret_command(others.key_out);
+  return key_pub_command(others.key_file);
 }
 
 }  // namespace

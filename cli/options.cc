@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -12,51 +11,66 @@
 namespace zferry::cli {
 namespace {
 
+// Empty where there is no home.
 std::string folder_from(const char* variable, const std::string& below_home, const std::string& of_root,
                         const char* own) {
   if (const char* chosen = std::getenv(own); chosen != nullptr && *chosen != '\0') return chosen;
   if (geteuid() == 0) return of_root;
   if (const char* base = std::getenv(variable); base != nullptr && *base == '/') return std::string(base) + "/zferry";
   const char* home = std::getenv("HOME");
-  return std::string(home == nullptr ? "" : home) + below_home;
-}
-
-std::string config_path(const TransferOptions& options, const char* name) {
-  return (options.config_folder.empty() ? default_config_folder() : options.config_folder) + "/" + name;
+  std::error_code failed;
+  if (home == nullptr || *home != '/' || !std::filesystem::is_directory(home, failed)) return {};
+  return home + below_home;
 }
 
 Error usage(std::string what, std::string next) { return {Fault::kUsage, std::move(what), std::move(next)}; }
 
+// The file that an option names, or else the one of that name in the configuration folder.
+Result<std::string> config_file(const TransferOptions& options, const std::string& chosen, const char* name) {
+  if (!chosen.empty()) return chosen;
+  std::string folder = options.config_folder.empty() ? default_config_folder() : options.config_folder;
+  if (folder.empty())
+    return usage(std::string("no home folder to look for ") + name + " in",
+                 "give --config FOLDER (or --key FILE and --peer KEY or --allow FILE), and --state FOLDER");
+  return folder + "/" + name;
+}
+
+// "backup:1234" by a line of "backup" that has an address: that line's host, at the port that was typed.
+std::string with_port_of(const std::string& entry, const std::string& address) {
+  return entry.substr(0, entry.rfind(':')) + address.substr(address.rfind(':'));
+}
+
 // Who dials knows whom: by --peer (a key, or a name of the peers file), or by the address's own entry there.
 Status resolve_peer(const TransferOptions& options, pipeline::MeetingSettings& meeting, std::string& address) {
-  auto peers = read_peers(config_path(options, "peers"));
-  if (!peers) return peers.take_error();
-  if (!options.peer.empty()) {
-    if (auto key = parse_public_key_line(options.peer); key) {
-      meeting.credentials.peer = *key;
-      return {};
-    }
+  if (auto key = parse_public_key_line(options.peer); key) {
+    meeting.credentials.peer = *key;
+    return {};
   }
+  auto file = config_file(options, {}, "peers");
+  if (!file) return file.take_error();
+  auto peers = read_peers(*file);
+  if (!peers) return peers.take_error();
   std::string host = address.substr(0, address.rfind(':'));
   for (const Peer& peer : *peers) {
     bool wanted = options.peer.empty() ? peer.name == address || peer.name == host : peer.name == options.peer;
     if (!wanted) continue;
     meeting.credentials.peer = peer.key;
-    if (peer.name == address && !peer.address.empty()) address = peer.address;
+    if (peer.address.empty() || !options.peer.empty()) return {};
+    address = peer.name == address ? peer.address : with_port_of(peer.address, address);
     return {};
   }
   if (!options.peer.empty())
-    return usage("--peer is neither a public key nor a name in " + config_path(options, "peers"),
+    return usage("--peer is neither a public key nor a name in " + *file,
                  "give the line that `zferry key pub` prints on the other end");
   return usage("it is not known which key " + escaped(address) + " must have",
-               "give --peer PUBLIC-KEY, or write a line \"" + escaped(host) + " PUBLIC-KEY\" into " +
-                   config_path(options, "peers"));
+               "give --peer PUBLIC-KEY, or write a line \"" + escaped(host) + " PUBLIC-KEY\" into " + *file);
 }
 
 Status resolve_credentials(const TransferOptions& options, pipeline::MeetingSettings& meeting, std::string& address) {
   if (!options.secret_file.empty()) {
     if (!options.key_file.empty() || !options.peer.empty() || !options.allow_file.empty())
-      return usage("--secret stands alone: no --key, --peer or --allow with it", {});
+      return usage("--secret stands alone: no --key, --peer or --allow with it",
+                   "leave those out, or leave --secret out");
     auto secret = read_secret(options.secret_file);
     if (!secret) return secret.take_error();
     meeting.credentials.secret = std::move(*secret);
@@ -66,15 +80,15 @@ Status resolve_credentials(const TransferOptions& options, pipeline::MeetingSett
     return usage("--peer belongs to the end that dials", "here, list the key in --allow FILE");
   if (!meeting.listen && !options.allow_file.empty())
     return usage("--allow belongs to the end that listens", "here, give --peer PUBLIC-KEY");
-  auto own = read_private_key(options.key_file.empty() ? config_path(options, "key") : options.key_file);
-  if (!own) {
-    Error error = own.take_error();
-    if (error.next.empty()) error.next = "make a key with: zferry key gen --out " + config_path(options, "key");
-    return error;
-  }
+  auto key_file = config_file(options, options.key_file, "key");
+  if (!key_file) return key_file.take_error();
+  auto own = read_private_key(*key_file);
+  if (!own) return own.take_error();
   meeting.credentials.own = std::move(*own);
   if (!meeting.listen) return resolve_peer(options, meeting, address);
-  auto allowed = read_allowed(options.allow_file.empty() ? config_path(options, "allow") : options.allow_file);
+  auto allow_file = config_file(options, options.allow_file, "allow");
+  if (!allow_file) return allow_file.take_error();
+  auto allowed = read_allowed(*allow_file);
   if (!allowed) return allowed.take_error();
   meeting.credentials.allowed = std::move(*allowed);
   return {};
@@ -102,15 +116,16 @@ Result<pipeline::LaneSettings> lane_settings(const TransferOptions& options) {
   if (!options.limit.empty()) {
     auto rate = parse_rate(options.limit);
     if (!rate) return rate.take_error();
-    if (*rate < 1000) return usage("--limit is below 1000 bytes a second", {});
+    if (*rate < 1000)
+      return usage("--limit is below 1000 bytes a second", "write it like 10M (bytes a second) or 80Mbit");
     lane.rate_bytes_per_s = *rate;
   }
   if (!options.peer_timeout.empty()) {
     auto silence = parse_time(options.peer_timeout);
     if (!silence) return silence.take_error();
-    if (*silence < std::chrono::milliseconds(200)) return usage("--peer-timeout is below 200ms", {});
+    if (*silence < limits::kSilenceMaxMin || *silence > limits::kSilenceMaxMax)
+      return usage("--peer-timeout must lie between 2s and 10m", "leave it out for 12s");
     lane.silence_max = *silence;
-    lane.heartbeat_every = std::min<Duration>(lane.heartbeat_every, *silence / 4);
   }
   return lane;
 }
@@ -121,7 +136,7 @@ Result<pack::PackSettings> pack_settings(const std::string& compress) {
   char* end = nullptr;
   long level = std::strtol(compress.c_str(), &end, 10);
   if (compress.empty() || *end != '\0' || level < 1 || level > pack::kLevelMax)
-    return usage("--compress takes auto, off or a level from 1 to 12", {});
+    return usage("--compress takes auto, off or a level from 1 to 12", "leave it out for auto");
   return pack::PackSettings{pack::Mode::kAlways, static_cast<int>(level)};
 }
 
@@ -142,7 +157,8 @@ Result<SourceSettings> source_settings(const TransferOptions& options) {
   if (!lane) return lane.take_error();
   auto packing = pack_settings(options.compress);
   if (!packing) return packing.take_error();
-  if (options.session_name.size() > limits::kNameBytesMax) return usage("--session is longer than 255 bytes", {});
+  if (options.session_name.size() > limits::kNameBytesMax)
+    return usage("--session is longer than 255 bytes", "give a shorter name");
   if (!options.size.empty()) {
     auto size = parse_bytes(options.size);
     if (!size) return size.take_error();
@@ -159,7 +175,8 @@ Result<SourceSettings> source_settings(const TransferOptions& options) {
 
 Result<TargetSettings> target_settings(const TransferOptions& options) {
   TargetSettings settings;
-  if (!options.out.empty() && !options.command.empty()) return usage("--out FILE and a command exclude each other", {});
+  if (!options.out.empty() && !options.command.empty())
+    return usage("--out FILE and a command exclude each other", "leave one of them out");
   auto meeting = meeting_settings(options);
   if (!meeting) return meeting.take_error();
   auto lane = lane_settings(options);
@@ -172,7 +189,11 @@ Result<TargetSettings> target_settings(const TransferOptions& options) {
   settings.meeting = std::move(*meeting);
   settings.lane = std::move(*lane);
   settings.consumer = options.command;
-  if (!options.out.empty()) settings.out_path = std::filesystem::absolute(options.out).lexically_normal().string();
+  if (!options.out.empty()) {
+    std::error_code failed;
+    settings.out_path = std::filesystem::absolute(options.out, failed).lexically_normal().string();
+    if (failed) return usage("--out " + escaped(options.out) + ": " + failed.message(), "give an absolute path");
+  }
   return settings;
 }
 
@@ -183,9 +204,10 @@ Result<RunSettings> run_settings(const TransferOptions& options) {
   } else if (options.io == "poll") {
     run.io = IoChoice::kPoll;
   } else if (options.io != "auto") {
-    return usage("--io takes auto, uring or poll", {});
+    return usage("--io takes auto, uring or poll", "leave it out for auto");
   }
   run.state_folder = options.state_folder.empty() ? default_state_folder() : options.state_folder;
+  if (run.state_folder.empty()) return usage("no home folder for the state folder", "give --state FOLDER");
   run.workers = options.workers;
   return run;
 }

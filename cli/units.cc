@@ -34,10 +34,12 @@ double factor_of(const std::string& prefix) {
   return prefix.substr(1) == "i" ? std::pow(1024.0, static_cast<double>(power + 1)) : 0;
 }
 
-Result<std::uint64_t> scaled(const std::string& text, const Number& number, double factor, const char* what) {
+Result<std::uint64_t> scaled(const std::string& text, const Number& number, double factor, const char* what,
+                             const char* example) {
   double value = number.value * factor;
   if (factor == 0 || value > 9e18)
-    return Error{Fault::kUsage, fmt::format("'{}' is no {}", escaped(text, 40), what), {}};
+    return Error{Fault::kUsage, fmt::format("'{}' is no {}", escaped(text, 40), what),
+                 fmt::format("write it like {}", example)};
   return static_cast<std::uint64_t>(value);
 }
 
@@ -59,21 +61,24 @@ Result<Duration> parse_time(const std::string& text) {
 }
 
 Result<std::uint64_t> parse_bytes(const std::string& text) {
-  auto number = split(text, "size", "100M, 64Mi or 4G");
+  const char* example = "100M, 64Mi or 4G";
+  auto number = split(text, "size", example);
   if (!number) return number.take_error();
   std::string unit = number->unit;
   if (!unit.empty() && unit.back() == 'B') unit.pop_back();
-  return scaled(text, *number, factor_of(unit), "size");
+  return scaled(text, *number, factor_of(unit), "size", example);
 }
 
 Result<std::uint64_t> parse_rate(const std::string& text) {
-  auto number = split(text, "rate", "10M (bytes a second) or 80Mbit");
+  const char* example = "10M (bytes a second) or 80Mbit";
+  auto number = split(text, "rate", example);
   if (!number) return number.take_error();
   std::string unit = number->unit;
   if (unit.ends_with("/s")) unit.resize(unit.size() - 2);
-  if (unit.ends_with("bit")) return scaled(text, *number, factor_of(unit.substr(0, unit.size() - 3)) / 8, "rate");
+  if (unit.ends_with("bit"))
+    return scaled(text, *number, factor_of(unit.substr(0, unit.size() - 3)) / 8, "rate", example);
   if (!unit.empty() && unit.back() == 'B') unit.pop_back();
-  return scaled(text, *number, factor_of(unit), "rate");
+  return scaled(text, *number, factor_of(unit), "rate", example);
 }
 
 std::string bytes_text(double bytes) {

@@ -122,16 +122,73 @@ class Cli(FerryCase):
         self.assertIn("key gen", done.stderr)
 
     def test_help_and_version(self):
-        for arguments in (["--help"], ["send", "--help"], ["recv", "--help"], ["key", "--help"], ["--version"]):
+        for arguments in (["--help"], ["send", "--help"], ["recv", "--help"], ["key", "--help"], ["--version"], ["help"], ["help", "send"]):
             done = self.zferry(*arguments)
             self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
             self.assertTrue(done.stdout)
+
+    def test_json_ends_with_the_end_on_wrong_words(self):
+        for arguments in (["send", "--json", "--bogus"], ["send", "--json", "127.0.0.1:1", "--workers", "99"], ["--json"], ["frob", "--json"],
+                          ["recv", "--json"], ["send", "--json", "a:1", "b"], ["send", "--json", "a:1", "--"], ["key", "gen", "--json"],
+                          ["inspect", "--json", "--bogus"], ["send", "--json", "--limit"]):
+            with self.subTest(arguments=" ".join(arguments)):
+                done = self.zferry(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (FAULTS["usage"], ""), done.stderr)
+                end = json.loads(done.stderr.splitlines()[-1])
+                self.assertEqual((end["type"], end["ok"], end["outcome"], end["exit_code"]), ("end", False, "usage", 2))
+                self.assertTrue(end["error"] and end["next"], end)
+
+    def test_json_behind_the_dashes_is_the_commands(self):
+        done = self.zferry("send", "127.0.0.1:1", "--bogus", "--", "zfs", "--json")
+        self.assertEqual(done.returncode, FAULTS["usage"])
+        self.assertTrue(done.stderr.startswith("zferry: error: "), done.stderr)
+
+    def test_unknown_command(self):
+        done = self.zferry("snd", "127.0.0.1:1")
+        self.assertEqual(done.returncode, FAULTS["usage"])
+        self.assertIn("'snd' is no command: send, recv, key, inspect", done.stderr)
+
+    def test_no_home(self):
+        """As root the folders are fixed; for others they are in a home, which a service may not have."""
+        if os.getuid() != 0:
+            self.skipTest("another user is only taken on by root")
+        environment = {"PATH": os.environ["PATH"]}
+        for home in ({}, {"HOME": "/nonexistent"}):
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", BIN, "send", "127.0.0.1:1", "--json"],
+                                  env=environment | home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+            if "setpriv" in done.stderr or "denied" in done.stderr:
+                self.skipTest(done.stderr.strip())
+            self.assertEqual(done.returncode, FAULTS["usage"], done.stderr)
+            self.assertIn("no home folder", done.stderr)
+            self.assertIn("--state", done.stderr)
+
+    def test_terminals_are_refused_before_anybody_is_met(self):
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, slave)
+        secret = ["--secret", self.folder / "secret", "--state", self.folder / "state"]
+        done = self.zferry("send", "127.0.0.1:1", *secret, stdin=slave)
+        self.assertEqual(done.returncode, FAULTS["usage"], done.stderr)
+        done = subprocess.run([BIN, "recv", "--listen", "127.0.0.1:0", *map(str, secret)], stdin=subprocess.DEVNULL, stdout=slave,
+                              stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, FAULTS["usage"], done.stderr)
+        self.assertNotIn("listening", done.stderr)
+
+    def test_what_cannot_work_is_told_before_anybody_is_met(self):
+        secret = ["--secret", self.folder / "secret", "--state", self.folder / "state"]
+        for fault, arguments in (("cannot-run", ["--", "no-such-command-anywhere"]), ("cannot-run", ["--", "/nonexistent/zfs", "receive"]),
+                                 ("cannot-run", ["--", "/etc/passwd"]), ("output-failed", ["--out", self.folder / "nowhere" / "out"])):
+            done = self.zferry("recv", "--listen", "127.0.0.1:0", "--json", *secret, *arguments)
+            self.assertEqual(done.returncode, FAULTS[fault], done.stderr)
+            self.assertNotIn("listening", done.stderr)
+            self.assertTrue(json.loads(done.stderr.splitlines()[-1])["next"])
 
     # Output
 
     def test_json_ends_with_the_end_on_failure(self):
         done = self.zferry("send", "127.0.0.1:1", "--secret", self.folder / "secret", "--json", "--state", self.folder / "state")
         self.assertEqual(done.returncode, FAULTS["unreachable"], done.stderr)
+        self.assertIn("start the listening end first", done.stderr)
         objects = [json.loads(line) for line in done.stderr.splitlines()]
         self.assertEqual([o["type"] for o in objects].count("end"), 1)
         end = objects[-1]
@@ -168,6 +225,17 @@ class Cli(FerryCase):
         secret = (self.folder / "secret").read_text().strip()
         done = self.zferry("send", "127.0.0.1:1", "--secret", self.folder / "secret", "--state", self.folder / "state")
         self.assertNotIn(secret, done.stdout + done.stderr)
+
+    def test_inspect_of_nothing(self):
+        self.assertEqual(self.zferry("inspect").returncode, FAULTS["stream-incomplete"])
+
+    def test_full_standard_output(self):
+        path = self.folder / "whole"
+        path.write_bytes(small_zfs())
+        for arguments in (["inspect", path], ["inspect", "--json", path], ["key", "pub", self.folder / "target.key"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([BIN, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+            self.assertEqual(done.returncode, FAULTS["output-failed"], done.stderr)
 
     def test_inspect(self):
         path = self.folder / "inspected"

@@ -110,9 +110,12 @@ class ExitMatrix(FerryCase):
         self.check_both(pair, "consumer-failed")
 
     def test_consumer_cannot_be_run(self):
-        for path in ("/nonexistent/zfs", "/etc/passwd"):
-            pair = self.ferry(stream=self.stream, consumer=[path, "receive"])
-            self.check_both(pair, "cannot-run")
+        """What looks like a program, and is found not to be one when it is run: the source learns of it."""
+        path = self.folder / "no-program"
+        path.write_text("#!/nonexistent/interpreter\n")
+        path.chmod(0o700)
+        pair = self.ferry(stream=self.stream, consumer=[path, "receive"])
+        self.check_both(pair, "cannot-run")
 
     def test_slow_consumer_is_no_dead_peer(self):
         """A consumer that sits still for longer than the peer time-out, as `zfs receive` does in a txg sync."""
@@ -154,11 +157,12 @@ class ExitMatrix(FerryCase):
         self.check_both(pair, "output-failed")
 
     def test_output_folder_is_missing(self):
-        pair = self.ferry(stream=self.stream, out=self.folder / "nowhere" / "out", finish=False)
-        code = pair.target.wait(20)
-        self.assertEqual(code, 41, pair.told())
-        pair.source.wait()
-        self.check_truth(pair, False)
+        """It is told before anybody connects."""
+        room = self.room()
+        target = self.start_target(room, ["--listen", "127.0.0.1:0"], self.auth("key")[1], out=self.folder / "nowhere" / "out")
+        self.assertEqual(target.wait(20), 41, target.told())
+        self.assertEqual(target.outcome, "output-failed", target.told())
+        self.assertIsNone(target.port)
 
     def test_output_is_not_replaced_by_a_failure(self):
         room = self.room()

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "keys.h"
+#include "preflight.h"
 #include "unit/cli/folder.h"
 
 namespace zferry::cli {
@@ -62,7 +63,7 @@ TEST_F(Options, ADiallerKnowsItsPeerByNameAddressOrKey) {
   };
   const Case cases[] = {{"backup", "", peer, "backup.example", "9443"},
                         {"cellar:9443", "", other, "cellar", "9443"},
-                        {"backup:1234", "", peer, "backup", "1234"},
+                        {"backup:1234", "", peer, "backup.example", "1234"},
                         {"named:77", "", other, "elsewhere", "78"},
                         {"192.0.2.7:9443", "backup", peer, "192.0.2.7", "9443"},
                         {"[2001:db8::1]:9443", "cellar", other, "2001:db8::1", "9443"},
@@ -207,6 +208,25 @@ TEST_F(Options, OfARun) {
   EXPECT_EQ(bad.error().fault, Fault::kUsage);
 }
 
+TEST_F(Options, WhatIsWrongComesWithWhatToDo) {
+  const TransferOptions wrong[] = {with(dialling("backup"), [](auto& it) { it.compress = "13"; }),
+                                   with(dialling("backup"), [](auto& it) { it.limit = "10Q"; }),
+                                   with(dialling("backup"), [](auto& it) { it.limit = "999"; }),
+                                   with(dialling("backup"), [](auto& it) { it.size = "10Q"; }),
+                                   with(dialling("backup"), [](auto& it) { it.peer_timeout = "1s"; }),
+                                   with(dialling("backup"), [&](auto& it) { it.key_file = folder.path("none"); }),
+                                   with(dialling("backup"), [&](auto& it) { it.secret_file = folder.path("none"); }),
+                                   with(listening(), [&](auto& it) { it.allow_file = folder.path("none"); })};
+  for (const TransferOptions& options : wrong) {
+    auto settings = source_settings(options);
+    ASSERT_FALSE(settings.ok());
+    EXPECT_FALSE(settings.error().next.empty()) << settings.error().what;
+  }
+  auto missing = source_settings(wrong[5]);
+  EXPECT_NE(missing.error().next.find("key gen --out " + folder.path("none")), std::string::npos)
+      << missing.error().next;
+}
+
 TEST(DefaultFolders, AreNamedByTheEnvironmentFirst) {
   ASSERT_EQ(setenv("ZFERRY_CONFIG", "/chosen/config", 1), 0);
   ASSERT_EQ(setenv("ZFERRY_STATE", "/chosen/state", 1), 0);
@@ -216,6 +236,34 @@ TEST(DefaultFolders, AreNamedByTheEnvironmentFirst) {
   unsetenv("ZFERRY_STATE");
   EXPECT_TRUE(default_config_folder().ends_with("zferry"));
   EXPECT_NE(default_config_folder(), default_state_folder());
+}
+
+TEST_F(Options, ACommandThatIsNotThereIsFoundBeforeAnybodyIsMet) {
+  auto fault = [](const TransferOptions& options) {
+    Status ready = target_ready(options);
+    EXPECT_TRUE(ready || !ready.error().next.empty());
+    return ready ? Fault::kNone : ready.error().fault;
+  };
+  const std::string script = folder.write("script", "#!/bin/sh\n", 0700);
+  const std::string plain = folder.write("plain", "");
+  const std::pair<std::string, Fault> commands[] = {{"sh", Fault::kNone},
+                                                    {"/bin/sh", Fault::kNone},
+                                                    {script, Fault::kNone},
+                                                    {plain, Fault::kCannotRun},
+                                                    {folder.path(), Fault::kCannotRun},
+                                                    {folder.path("none"), Fault::kCannotRun},
+                                                    {"no-such-command-anywhere", Fault::kCannotRun},
+                                                    {"", Fault::kCannotRun}};
+  for (const auto& [name, expected] : commands) {
+    TransferOptions options = with(listening(), [&](auto& it) { it.command = {name, "receive"}; });
+    EXPECT_EQ(fault(options), expected) << name;
+    Status source = source_ready(options);
+    EXPECT_EQ(source.ok(), expected == Fault::kNone) << name;
+  }
+  EXPECT_EQ(fault(with(listening(), [&](auto& it) { it.out = folder.path("out"); })), Fault::kNone);
+  EXPECT_EQ(fault(with(listening(), [&](auto& it) { it.out = "out"; })), Fault::kNone);
+  EXPECT_EQ(fault(with(listening(), [&](auto& it) { it.out = folder.path("none/out"); })), Fault::kOutputFailed);
+  EXPECT_EQ(fault(with(listening(), [&](auto& it) { it.out = plain + "/out"; })), Fault::kOutputFailed);
 }
 
 }  // namespace
