@@ -218,9 +218,10 @@ int Console::end(const Report& report, Duration elapsed) {
     return exit_code;
   }
   if (!ending.ok()) {
-    std::string bytes = bytes_text(static_cast<double>(carried_bytes(report.progress)));
-    line(fmt::format("zferry: {} failed after {}{}: {} [{}{}]", role_, bytes,
-                     role_ == "send" ? " had arrived" : " of stream", ending.error.what, outcome_of(ending),
+    std::uint64_t carried = carried_bytes(report.progress);
+    std::string after = carried == 0 ? "" : " after " + bytes_text(static_cast<double>(carried));
+    if (carried > 0) after += role_ == "send" ? " had arrived" : " of stream";
+    line(fmt::format("zferry: {} failed{}: {} [{}{}]", role_, after, ending.error.what, outcome_of(ending),
                      facts(ending.error.fault).retryable ? ", may be tried again" : ""));
     line("zferry: next: " + next_of(ending.error));
     return exit_code;

@@ -15,6 +15,8 @@ bool is_command(const std::string& word) {
   return std::find(std::begin(kCommands), std::end(kCommands), word) != std::end(kCommands);
 }
 
+bool is_key_command(const std::string& word) { return word == "gen" || word == "secret" || word == "pub"; }
+
 // Everything behind "--" is the command's, whatever it looks like: the parser never sees it.
 struct Words {
   std::vector<std::string> ours;
@@ -46,6 +48,9 @@ std::string help_for(const Words& words) {
 std::optional<Error> wrong_command(const Words& words) {
   const std::vector<std::string>& ours = words.ours;
   if (ours.empty()) return Error{Fault::kUsage, "no command is given: send, recv, key or inspect", "zferry --help"};
+  if (ours.front() == "key" && ours.size() > 1 && !ours[1].starts_with('-') && !is_key_command(ours[1]))
+    return Error{Fault::kUsage, "'" + escaped(ours[1], 40) + "' is no command of key: gen, secret, pub",
+                 "zferry key --help"};
   if (ours.front().starts_with('-') || is_command(ours.front())) return std::nullopt;
   return Error{Fault::kUsage, "'" + escaped(ours.front(), 40) + "' is no command: send, recv, key, inspect",
                "zferry --help"};

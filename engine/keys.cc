@@ -166,9 +166,7 @@ Status write_secret_file(const std::string& path, const std::string& line) {
   if (!fd) {
     const bool exists = errno == EEXIST;
     Error error = errno_error(Fault::kConfig, "create " + path, errno);
-    error.next = exists ? "keep it (zferry key pub " + path +
-                              " shows a key's public half), or give another --out; "
-                              "an existing file is never replaced"
+    error.next = exists ? "keep it, or give another --out: an existing file is never replaced"
                         : "give another place with --out FILE";
     return error;
   }

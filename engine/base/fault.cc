@@ -12,7 +12,7 @@ constexpr std::array kFacts = {
     FaultFacts{Fault::kInternal, "internal", 1, false, "a bug in zferry"},
     FaultFacts{Fault::kUsage, "usage", 2, false, "the command line is wrong"},
     FaultFacts{Fault::kConfig, "config", 3, false,
-               "a key, peer or allow file is missing, damaged or readable by others"},
+               "a key, allow or peers file is missing, damaged or open to others (key: read; lists: write)"},
     FaultFacts{Fault::kUnreachable, "unreachable", 10, true, "no connection could be made"},
     FaultFacts{Fault::kLinkLost, "link-lost", 11, true, "the link was cut or fell silent"},
     FaultFacts{Fault::kInterrupted, "interrupted", 12, true, "a signal ended the session"},
