@@ -1,6 +1,8 @@
 #include "io/posix_files.h"
+#include "base/limits.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/limits.h"
 #include "io/fd_stream.h"
 #include "io/output_file.h"
 
@@ -85,6 +88,10 @@ Result<std::unique_ptr<ByteStream>> PosixFiles::standard_output() {
       fd = std::move(own);
       traits.kind = FdKind::kOwnPipe;
     }
+    // As long as a child's pipe, while it is empty: growing one that holds data can deadlock.
+    int waiting = 0;
+    if (::ioctl(fd.get(), FIONREAD, &waiting) == 0 && waiting == 0)
+      ::fcntl(fd.get(), F_SETPIPE_SZ, static_cast<int>(1 * limits::MiB));
   }
   return std::unique_ptr<ByteStream>(std::make_unique<FdStream>(loop_, std::move(fd), std::move(traits)));
 }
