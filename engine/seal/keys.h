@@ -19,7 +19,7 @@ using PublicKey = std::array<std::byte, kKeyBytes>;
 class SecretBytes {
  public:
   SecretBytes() = default;
-  explicit SecretBytes(ConstBytes bytes);   // REQUIRES: 32 bytes
+  explicit SecretBytes(ConstBytes bytes);  // REQUIRES: 32 bytes
   SecretBytes(SecretBytes&& other) noexcept;
   SecretBytes& operator=(SecretBytes&& other) noexcept;
   SecretBytes(const SecretBytes&) = delete;
@@ -42,7 +42,8 @@ PublicKey public_key(const SecretBytes& private_key);
 std::string private_key_text(const SecretBytes& key);
 std::string secret_text(const SecretBytes& secret);
 std::string public_key_text(const PublicKey& key);
-// Errors: kConfig, naming what was expected; the text itself never appears in the error. Space around the text is ignored.
+// Errors: kConfig, naming what was expected; the text itself never appears in the error. Space around the text is
+// ignored.
 Result<SecretBytes> parse_private_key(const std::string& text);
 Result<SecretBytes> parse_secret(const std::string& text);
 Result<PublicKey> parse_public_key(const std::string& text);

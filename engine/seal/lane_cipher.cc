@@ -50,10 +50,8 @@ class Lane {
 
 std::string_view cipher_name(Cipher cipher) {
   switch (cipher) {
-    case Cipher::kChaCha20Poly1305:
-      return "ChaCha20-Poly1305";
-    case Cipher::kAes256Gcm:
-      return "AES-256-GCM";
+    case Cipher::kChaCha20Poly1305: return "ChaCha20-Poly1305";
+    case Cipher::kAes256Gcm: return "AES-256-GCM";
   }
   return "unknown";
 }

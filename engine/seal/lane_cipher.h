@@ -1,7 +1,7 @@
 // Sealing and opening the frames of one lane in one direction. docs/PROTOCOL.md, "Frames".
-// A Sealer owns its nonce counter: it starts at 0 with the lane's key, goes up by one a frame, is never stored and never
-// set; a new lane is a new key. The key changes every 2^15 frames (epoch = sequence >> 15), derived one way from the lane's.
-// Threading: one thread at a time each; not tied to a thread.
+// A Sealer owns its nonce counter: it starts at 0 with the lane's key, goes up by one a frame, is never stored and
+// never set; a new lane is a new key. The key changes every 2^15 frames (epoch = sequence >> 15), derived one way from
+// the lane's. Threading: one thread at a time each; not tied to a thread.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ inline constexpr std::size_t kTagBytes = 16;
 inline constexpr int kEpochShift = 15;
 std::string_view cipher_name(Cipher cipher);
 
-// What this machine can do, the fastest first by a short measurement at first use (well under 5 ms). Always both or at least ChaCha.
+// What this machine can do, the fastest first by a short measurement at first use (well under 5 ms). Always both or at
+// least ChaCha.
 const std::vector<Cipher>& ciphers_by_speed();
 
 class Sealer {
@@ -29,10 +30,10 @@ class Sealer {
   Sealer(Sealer&&) noexcept;
   Sealer& operator=(Sealer&&) noexcept;
   ~Sealer();
-  // Seals into `out` (plaintext.size() + kTagBytes bytes, may not overlap). `header` is authenticated as associated data, with the
-  // sequence number. Source of randomness: none. ZF_ASSERTs that the sequence has not run out (2^62).
+  // Seals into `out` (plaintext.size() + kTagBytes bytes, may not overlap). `header` is authenticated as associated
+  // data, with the sequence number. Source of randomness: none. ZF_ASSERTs that the sequence has not run out (2^62).
   void seal(ConstBytes header, ConstBytes plaintext, Bytes out);
-  std::uint64_t sequence() const;   // frames sealed so far
+  std::uint64_t sequence() const;  // frames sealed so far
 
  private:
   struct State;
@@ -46,9 +47,10 @@ class Opener {
   Opener& operator=(Opener&&) noexcept;
   ~Opener();
   // Opens into `out` (sealed.size() - kTagBytes bytes; may be the same memory as `sealed`, else may not overlap).
-  // Errors: kProtocol when the frame does not open; the counter then stands still, every later call fails too, and `out` is garbage.
+  // Errors: kProtocol when the frame does not open; the counter then stands still, every later call fails too, and
+  // `out` is garbage.
   Status open(ConstBytes header, ConstBytes sealed, Bytes out);
-  std::uint64_t sequence() const;   // frames opened so far
+  std::uint64_t sequence() const;  // frames opened so far
 
  private:
   struct State;

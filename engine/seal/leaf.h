@@ -1,6 +1,7 @@
-// Leaves and their chain: the digest of a stream. A leaf is the Poly1305 tag of 1 MiB of stream at a fixed offset under a one-time
-// key derived from the session's leaf key and the leaf's index; the chain is BLAKE2b over the leaves. docs/PROTOCOL.md, "Digest".
-// Keyed, because tenants choose content: without the key nobody can make two leaves collide.
+// Leaves and their chain: the digest of a stream. A leaf is the Poly1305 tag of 1 MiB of stream at a fixed offset under
+// a one-time key derived from the session's leaf key and the leaf's index; the chain is BLAKE2b over the leaves.
+// docs/PROTOCOL.md, "Digest". Keyed, because tenants choose content: without the key nobody can make two leaves
+// collide.
 #pragma once
 
 #include <array>
@@ -18,7 +19,8 @@ using StreamDigest = std::array<std::byte, 32>;
 // The leaf of these bytes. Thread-safe; `bytes` is a whole leaf, or the stream's last.
 Leaf leaf_of(const SecretBytes& leaf_key, std::uint64_t index, ConstBytes bytes);
 
-// Takes a stream in order, as whole leaves computed elsewhere or as bytes, and gives its digest. Both ways may be mixed, at leaf bounds.
+// Takes a stream in order, as whole leaves computed elsewhere or as bytes, and gives its digest. Both ways may be
+// mixed, at leaf bounds.
 class LeafChain {
  public:
   LeafChain(SecretBytes leaf_key, std::size_t leaf_bytes);

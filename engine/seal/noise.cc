@@ -95,12 +95,8 @@ void Handshake::State::write_token(Token token, std::vector<std::byte>& message)
       symmetric.mix_hash(own_ephemeral_public);
       if (pattern.psk) symmetric.mix_key(own_ephemeral_public);
       return;
-    case kS:
-      symmetric.encrypt_and_hash(own_public, message);
-      return;
-    case kPsk:
-      symmetric.mix_key_and_hash(psk.bytes());
-      return;
+    case kS: symmetric.encrypt_and_hash(own_public, message); return;
+    case kPsk: symmetric.mix_key_and_hash(psk.bytes()); return;
     default:
       // Keys of low order were refused where they came in: the peer's ephemeral and claimed static key when message 1
       // was read, a static key of the configuration by its parser.
@@ -126,9 +122,7 @@ Status Handshake::State::read_token(Token token, ConstBytes& rest) {
       std::ranges::copy(key, peer->begin());
       return {};
     }
-    case kPsk:
-      symmetric.mix_key_and_hash(psk.bytes());
-      return {};
+    case kPsk: symmetric.mix_key_and_hash(psk.bytes()); return {};
     default:
       if (!mix_dh(token)) return refused("the peer's key is of low order");
       return {};

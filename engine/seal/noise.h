@@ -31,7 +31,7 @@ struct HandshakeKeys {
   SecretBytes send;
   SecretBytes receive;
   std::array<std::byte, kHandshakeHashBytes> transcript;
-  std::optional<PublicKey> peer;      // IK: the peer's static key, proven
+  std::optional<PublicKey> peer;  // IK: the peer's static key, proven
 };
 
 class Handshake {
@@ -40,7 +40,8 @@ class Handshake {
   static Handshake ik_initiator(const Dh& dh, RandomSource& random, const SecretBytes& own, const PublicKey& peer,
                                 ConstBytes prologue);
   static Handshake ik_responder(const Dh& dh, RandomSource& random, const SecretBytes& own, ConstBytes prologue);
-  static Handshake nnpsk0(const Dh& dh, RandomSource& random, bool initiator, const SecretBytes& secret, ConstBytes prologue);
+  static Handshake nnpsk0(const Dh& dh, RandomSource& random, bool initiator, const SecretBytes& secret,
+                          ConstBytes prologue);
   Handshake(Handshake&&) noexcept;
   Handshake& operator=(Handshake&&) noexcept;
   ~Handshake();
@@ -49,10 +50,11 @@ class Handshake {
   std::size_t overhead(int message) const;
   // The next message with this payload. REQUIRES: it is this end's turn.
   std::vector<std::byte> write_message(ConstBytes payload);
-  // The payload of the peer's message. Errors: kNotAllowed (does not open: a wrong key, a wrong secret, or damage). A failed
-  // read ends the handshake; nothing of it may be used afterwards.
+  // The payload of the peer's message. Errors: kNotAllowed (does not open: a wrong key, a wrong secret, or damage). A
+  // failed read ends the handshake; nothing of it may be used afterwards.
   Result<std::vector<std::byte>> read_message(ConstBytes message);
-  // IK responder, after message 1: who claims to be there. Proven only when the first transport frame opens (message 1 can be replayed).
+  // IK responder, after message 1: who claims to be there. Proven only when the first transport frame opens (message 1
+  // can be replayed).
   std::optional<PublicKey> remote_static() const;
   bool complete() const;
   // REQUIRES: complete(). Once.

@@ -22,26 +22,16 @@ bool fits(FrameType type, std::size_t plaintext_bytes) {
 
 std::string_view frame_type_name(FrameType type) {
   switch (type) {
-    case FrameType::kHeartbeat:
-      return "HEARTBEAT";
-    case FrameType::kOpen:
-      return "OPEN";
-    case FrameType::kOpened:
-      return "OPENED";
-    case FrameType::kBlock:
-      return "BLOCK";
-    case FrameType::kData:
-      return "DATA";
-    case FrameType::kAck:
-      return "ACK";
-    case FrameType::kFinal:
-      return "FINAL";
-    case FrameType::kFinalAck:
-      return "FINAL-ACK";
-    case FrameType::kDone:
-      return "DONE";
-    case FrameType::kAbort:
-      return "ABORT";
+    case FrameType::kHeartbeat: return "HEARTBEAT";
+    case FrameType::kOpen: return "OPEN";
+    case FrameType::kOpened: return "OPENED";
+    case FrameType::kBlock: return "BLOCK";
+    case FrameType::kData: return "DATA";
+    case FrameType::kAck: return "ACK";
+    case FrameType::kFinal: return "FINAL";
+    case FrameType::kFinalAck: return "FINAL-ACK";
+    case FrameType::kDone: return "DONE";
+    case FrameType::kAbort: return "ABORT";
   }
   return "unknown";
 }

@@ -1,5 +1,5 @@
-// The frame: what is sealed and put on a lane. docs/PROTOCOL.md, "Frames". This header is the format; frame_reader.h cuts a
-// byte flow into frames, seal/lane_cipher.h seals and opens them.
+// The frame: what is sealed and put on a lane. docs/PROTOCOL.md, "Frames". This header is the format; next_frame() cuts
+// a byte flow into frames, seal/lane_cipher.h seals and opens them.
 //
 //   u32 length   of what follows the header: ciphertext and tag; 16 .. 16 + kFrameBytesMax
 //   u8  type
@@ -22,27 +22,27 @@ inline constexpr std::size_t kFrameHeaderBytes = 8;
 inline constexpr std::size_t kFrameOverheadBytes = kFrameHeaderBytes + 16;
 
 enum class FrameType : std::uint8_t {
-  kHeartbeat = 1,   // either way; also the initiator's first frame, which proves that it is there
-  kOpen = 2,        // source -> target: what is coming
-  kOpened = 3,      // target -> source: how it will be taken
-  kBlock = 4,       // source -> target: the block that the following DATA frames of this lane carry
-  kData = 5,        // source -> target: the next bytes of that block's packed form
-  kAck = 6,         // target -> source: received, delivered, credit
-  kFinal = 7,       // source -> target: the stream is whole: length, digest, producer's exit
-  kFinalAck = 8,    // target -> source: it is applied, or delivered, or was already
-  kDone = 9,        // source -> target: the FINAL-ACK arrived
-  kAbort = 10,      // either way: it failed, why, and that it must not be completed
+  kHeartbeat = 1,  // either way; also the initiator's first frame, which proves that it is there
+  kOpen = 2,       // source -> target: what is coming
+  kOpened = 3,     // target -> source: how it will be taken
+  kBlock = 4,      // source -> target: the block that the following DATA frames of this lane carry
+  kData = 5,       // source -> target: the next bytes of that block's packed form
+  kAck = 6,        // target -> source: received, delivered, credit
+  kFinal = 7,      // source -> target: the stream is whole: length, digest, producer's exit
+  kFinalAck = 8,   // target -> source: it is applied, or delivered, or was already
+  kDone = 9,       // source -> target: the FINAL-ACK arrived
+  kAbort = 10,     // either way: it failed, why, and that it must not be completed
 };
 std::string_view frame_type_name(FrameType type);
 
 struct FrameHeader {
   FrameType type;
-  std::size_t sealed_bytes;   // ciphertext and tag
+  std::size_t sealed_bytes;  // ciphertext and tag
 };
 
 std::array<std::byte, kFrameHeaderBytes> encode_frame_header(FrameType type, std::size_t plaintext_bytes);
 // Errors: kProtocol (unknown type, length out of bounds for the type, non-zero reserved bytes).
-Result<FrameHeader> decode_frame_header(ConstBytes header);   // REQUIRES: kFrameHeaderBytes
+Result<FrameHeader> decode_frame_header(ConstBytes header);  // REQUIRES: kFrameHeaderBytes
 
 // The next whole frame at the front of `bytes`, if it is all there; its sealed part is sealed_bytes long and stands
 // kFrameHeaderBytes into `bytes`. Nothing: more bytes are needed. Errors as decode_frame_header's.

@@ -1,6 +1,7 @@
-// The messages: plaintext of every frame that is not DATA, and the payloads of the two handshake messages. docs/PROTOCOL.md, "Messages".
-// Each struct has encode() and decode() in one file of its own. Fixed little-endian fields, then length-prefixed text; decode
-// checks every length, every enumerator and that nothing is left over. Errors of every decode: kProtocol, naming message and field.
+// The messages: plaintext of every frame that is not DATA, and the payloads of the two handshake messages.
+// docs/PROTOCOL.md, "Messages". Each struct has encode() and decode() in one file of its own. Fixed little-endian
+// fields, then length-prefixed text; decode checks every length, every enumerator and that nothing is left over. Errors
+// of every decode: kProtocol, naming message and field.
 #pragma once
 
 #include <array>
@@ -25,18 +26,18 @@ struct Offer {
   std::uint16_t version_min = 1;
   std::uint16_t version_max = 1;
   Role role = Role::kSource;
-  std::uint8_t lane = 0;                  // 0: a new session; lanes that join come with more lanes
-  std::vector<std::uint8_t> ciphers;      // seal::Cipher numbers, the preferred first; 1..8 of them
-  std::uint32_t features = 0;             // bits of what is understood; unknown ones are ignored
+  std::uint8_t lane = 0;              // 0: a new session; lanes that join come with more lanes
+  std::vector<std::uint8_t> ciphers;  // seal::Cipher numbers, the preferred first; 1..8 of them
+  std::uint32_t features = 0;         // bits of what is understood; unknown ones are ignored
 };
 Message encode(const Offer& message);
 Result<Offer> decode_offer(ConstBytes bytes);
 
 // Handshake message 2: what the listener chose, or why it declines.
 struct Choice {
-  Fault refusal = Fault::kNone;           // kBusy, kNotAllowed, kProtocol (no common version or cipher, both the same role)
+  Fault refusal = Fault::kNone;  // kBusy, kNotAllowed, kProtocol (no common version or cipher, both the same role)
   std::uint16_t version = 1;
-  Role role = Role::kTarget;              // the listener's own
+  Role role = Role::kTarget;  // the listener's own
   std::uint8_t cipher = 1;
   std::uint32_t features = 0;
 };
@@ -48,13 +49,13 @@ enum class StreamKind : std::uint8_t { kOpaque = 1, kZfs = 2 };
 enum class EarlierRun : std::uint8_t { kNone = 0, kOutcomeUnknown = 1, kCannotKnow = 2 };
 
 struct Open {
-  Id identity{};                          // of the stream: zstream's, or of the session's name, or random
-  std::uint64_t incarnation = 0;          // of this run of the source; a newer one fences an older (rung 2)
+  Id identity{};                  // of the stream: zstream's, or of the session's name, or random
+  std::uint64_t incarnation = 0;  // of this run of the source; a newer one fences an older (rung 2)
   StreamKind kind = StreamKind::kOpaque;
   EarlierRun earlier_run = EarlierRun::kNone;
-  std::uint32_t block_bytes_max = 0;      // <= kBlockBytesMax; also the length of a leaf
-  std::uint64_t size_hint_bytes = 0;      // 0: unknown
-  std::string name;                       // toname, or the session's name: for people; <= kNameBytesMax
+  std::uint32_t block_bytes_max = 0;  // <= kBlockBytesMax; also the length of a leaf
+  std::uint64_t size_hint_bytes = 0;  // 0: unknown
+  std::string name;                   // toname, or the session's name: for people; <= kNameBytesMax
 };
 Message encode(const Open& message);
 Result<Open> decode_open(ConstBytes bytes);
@@ -62,8 +63,8 @@ Result<Open> decode_open(ConstBytes bytes);
 enum class OpenedHow : std::uint8_t { kFromStart = 1, kAlreadyReceived = 2 };
 struct Opened {
   OpenedHow how = OpenedHow::kFromStart;
-  Id leaf_key{};                          // of the session; of the completion record where it was already received
-  std::uint64_t credit = 0;               // blocks numbered below this may be sent
+  Id leaf_key{};             // of the session; of the completion record where it was already received
+  std::uint64_t credit = 0;  // blocks numbered below this may be sent
 };
 Message encode(const Opened& message);
 Result<Opened> decode_opened(ConstBytes bytes);
@@ -71,23 +72,23 @@ Result<Opened> decode_opened(ConstBytes bytes);
 enum class Encoding : std::uint8_t { kStored = 0, kZstd = 1 };
 struct Block {
   std::uint64_t number = 0;
-  std::uint64_t offset = 0;               // of its first byte in the stream; < 2^62
-  std::uint32_t raw_bytes = 0;            // 1..block_bytes_max
-  std::uint32_t packed_bytes = 0;         // 1..raw_bytes; equal where stored
+  std::uint64_t offset = 0;        // of its first byte in the stream; < 2^62
+  std::uint32_t raw_bytes = 0;     // 1..block_bytes_max
+  std::uint32_t packed_bytes = 0;  // 1..raw_bytes; equal where stored
   Encoding encoding = Encoding::kStored;
 };
 Message encode(const Block& message);
 Result<Block> decode_block(ConstBytes bytes);
 
 struct Ack {
-  std::uint64_t received = 0;             // every block below this number is in the target's memory
-  std::uint64_t delivered = 0;            // ... has been written to the consumer (the withheld tail excepted)
-  std::uint64_t credit = 0;               // never goes back
+  std::uint64_t received = 0;   // every block below this number is in the target's memory
+  std::uint64_t delivered = 0;  // ... has been written to the consumer (the withheld tail excepted)
+  std::uint64_t credit = 0;     // never goes back
 };
 Message encode(const Ack& message);
 Result<Ack> decode_ack(ConstBytes bytes);
 
-enum class ProducerExit : std::uint8_t { kUnknown = 0, kSuccess = 1 };   // a failed producer is an Abort
+enum class ProducerExit : std::uint8_t { kUnknown = 0, kSuccess = 1 };  // a failed producer is an Abort
 struct Final {
   std::uint64_t stream_bytes = 0;
   std::uint64_t blocks = 0;
@@ -107,8 +108,8 @@ Result<FinalAck> decode_final_ack(ConstBytes bytes);
 
 // The end of a session that failed; `fault` is the one that both ends report. Also the refusal of an Open.
 struct Abort {
-  Fault fault = Fault::kInternal;         // never kNone
-  std::string text;                       // for people; <= kErrorTextBytesMax; escaped before it is shown
+  Fault fault = Fault::kInternal;  // never kNone
+  std::string text;                // for people; <= kErrorTextBytesMax; escaped before it is shown
 };
 Message encode(const Abort& message);
 Result<Abort> decode_abort(ConstBytes bytes);

@@ -44,9 +44,7 @@ Status ChecksumVerifier::fold(const ChecksumPlan& plan, const ChecksumSums& sums
   std::size_t next_sum = 0;
   for (const ChecksumStep& step : plan.steps) {
     switch (step.what) {
-      case ChecksumStep::What::kReset:
-        running_ = {};
-        break;
+      case ChecksumStep::What::kReset: running_ = {}; break;
       case ChecksumStep::What::kSum:
         ZF_ASSERT(next_sum < sums.sums.size());
         running_ = append(running_, sums.sums[next_sum++]);

@@ -1,4 +1,5 @@
-// Fletcher-4 over 32-bit words, four 64-bit sums, as ZFS computes it. Linear: the sums of a run of words can be appended to others.
+// Fletcher-4 over 32-bit words, four 64-bit sums, as ZFS computes it. Linear: the sums of a run of words can be
+// appended to others.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +10,9 @@ namespace zferry::zstream {
 
 struct Fletcher4 {
   std::uint64_t a = 0, b = 0, c = 0, d = 0;
-  std::uint64_t words = 0;       // how many words were summed; not part of the value
+  std::uint64_t words = 0;  // how many words were summed; not part of the value
   // Same value; the number of words does not count.
-  bool same_value(const Fletcher4& other) const {
-    return a == other.a && b == other.b && c == other.c && d == other.d;
-  }
+  bool same_value(const Fletcher4& other) const { return a == other.a && b == other.b && c == other.c && d == other.d; }
   bool is_zero() const { return (a | b | c | d) == 0; }
 };
 

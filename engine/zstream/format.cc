@@ -40,8 +40,7 @@ std::uint64_t round_up_to_8(std::uint32_t bytes) { return (std::uint64_t{bytes} 
 
 std::uint64_t payload_bytes(RecordType type, const Fields& fields) {
   switch (type) {
-    case RecordType::kBegin:
-      return fields.at<std::uint32_t>(field::kBeginPayloadBytes);
+    case RecordType::kBegin: return fields.at<std::uint32_t>(field::kBeginPayloadBytes);
     case RecordType::kObject: {
       auto raw = fields.at<std::uint32_t>(field::kObjectRawBonusBytes);
       return raw != 0 ? raw : round_up_to_8(fields.at<std::uint32_t>(field::kObjectBonusBytes));
@@ -53,27 +52,22 @@ std::uint64_t payload_bytes(RecordType type, const Fields& fields) {
       auto compressed = fields.at<std::uint64_t>(field::kSpillCompressedBytes);
       return compressed != 0 ? compressed : fields.at<std::uint64_t>(field::kSpillBytes);
     }
-    case RecordType::kWriteEmbedded:
-      return round_up_to_8(fields.at<std::uint32_t>(field::kEmbeddedBytes));
+    case RecordType::kWriteEmbedded: return round_up_to_8(fields.at<std::uint32_t>(field::kEmbeddedBytes));
     case RecordType::kFreeObjects:
     case RecordType::kFree:
     case RecordType::kEnd:
     case RecordType::kWriteByref:
     case RecordType::kObjectRange:
-    case RecordType::kRedact:
-      return 0;
+    case RecordType::kRedact: return 0;
   }
   return 0;
 }
 
 std::uint64_t payload_bytes_max(RecordType type) {
   switch (type) {
-    case RecordType::kBegin:
-      return limits::kBeginPayloadBytesMax;
-    case RecordType::kWrite:
-      return limits::kWritePayloadBytesMax;
-    default:
-      return limits::kOtherPayloadBytesMax;
+    case RecordType::kBegin: return limits::kBeginPayloadBytesMax;
+    case RecordType::kWrite: return limits::kWritePayloadBytesMax;
+    default: return limits::kOtherPayloadBytesMax;
   }
 }
 

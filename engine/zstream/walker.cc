@@ -244,9 +244,7 @@ void RecordWalker::State::on_end() {
       if (in_compound) arrivals.seen(toguid);
       place = in_compound ? Place::kBetween : Place::kOutside;
       return;
-    case Place::kOuterList:
-      place = Place::kBetween;
-      return;
+    case Place::kOuterList: place = Place::kBetween; return;
     case Place::kBetween:
       if (missing == 0) missing_names = arrivals.missing_names(kMissingNamesMax);
       missing += arrivals.missing();
@@ -254,8 +252,7 @@ void RecordWalker::State::on_end() {
       in_compound = false;
       place = Place::kOutside;
       return;
-    case Place::kOutside:
-      ZF_ASSERT(false);  // check_place() lets only a BEGIN in
+    case Place::kOutside: ZF_ASSERT(false);  // check_place() lets only a BEGIN in
   }
 }
 

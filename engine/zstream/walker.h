@@ -1,7 +1,7 @@
-// RecordWalker: follows a stream record by record, headers only, in whatever pieces it comes. docs/ARCHITECTURE.md, "The stream".
-// It decides what the stream is, names what is wrong with it, and lays out for each piece which bytes its fletcher-4 sums cover, so
-// that the sums themselves can be computed elsewhere, on whole blocks in parallel. One thread; never holds payload bytes, but for
-// the first BEGIN's list of snapshots (bounded by kOuterListBytesMax).
+// RecordWalker: follows a stream record by record, headers only, in whatever pieces it comes. docs/ARCHITECTURE.md,
+// "The stream". It decides what the stream is, names what is wrong with it, and lays out for each piece which bytes its
+// fletcher-4 sums cover, so that the sums themselves can be computed elsewhere, on whole blocks in parallel. One
+// thread; never holds payload bytes, but for the first BEGIN's list of snapshots (bounded by kOuterListBytesMax).
 #pragma once
 
 #include <array>
@@ -23,20 +23,23 @@ enum class Kind { kUndecided, kZfs, kOpaque };
 // What has been seen of a stream; the counts include everything walked so far.
 struct WalkSummary {
   Kind kind = Kind::kUndecided;
-  std::array<std::uint64_t, kRecordTypes> records{};     // by RecordType
+  std::array<std::uint64_t, kRecordTypes> records{};  // by RecordType
   std::uint64_t payload_bytes = 0;
   std::uint64_t stream_bytes = 0;
-  std::uint64_t snapshots = 0;            // substreams whose END was seen
+  std::uint64_t snapshots = 0;  // substreams whose END was seen
   bool byte_swapped = false;
   bool compound = false;
-  bool opaque_rest = false;               // from the first unknown record type on, or after the stream's own end
-  std::uint64_t opaque_from = 0;          // offset, where opaque_rest
-  std::string toname;                     // of the first BEGIN, escaped
-  std::uint64_t toguid = 0;               // of the first substream
+  bool opaque_rest = false;       // from the first unknown record type on, or after the stream's own end
+  std::uint64_t opaque_from = 0;  // offset, where opaque_rest
+  std::string toname;             // of the first BEGIN, escaped
+  std::uint64_t toguid = 0;       // of the first substream
   std::uint64_t fromguid = 0;
-  bool incompressible_payloads = false;   // the latest BEGIN's features say that its payloads are compressed or encrypted already
-  bool arrivals_unchecked = false;        // an outer list was longer than kOuterListBytesMax: what it names was not looked for
-  std::uint64_t missing_snapshots = 0;    // that an outer list names and that never came; set by a finish() that fails for this alone
+  bool incompressible_payloads =
+      false;  // the latest BEGIN's features say that its payloads are compressed or encrypted already
+  bool arrivals_unchecked =
+      false;  // an outer list was longer than kOuterListBytesMax: what it names was not looked for
+  std::uint64_t missing_snapshots =
+      0;  // that an outer list names and that never came; set by a finish() that fails for this alone
 };
 
 class RecordWalker {
@@ -46,11 +49,13 @@ class RecordWalker {
   RecordWalker& operator=(RecordWalker&&) noexcept;
   ~RecordWalker();
 
-  // The next bytes of the stream, at most 4 GiB. Gives the plan of the checksums in them. Errors: kStreamDamaged, with record, offset and
-  // why (bad magic, length beyond its bound, unbalanced BEGIN and END). After an error nothing more may be walked: the error is repeated.
+  // The next bytes of the stream, at most 4 GiB. Gives the plan of the checksums in them. Errors: kStreamDamaged, with
+  // record, offset and why (bad magic, length beyond its bound, unbalanced BEGIN and END). After an error nothing more
+  // may be walked: the error is repeated.
   Result<ChecksumPlan> walk(ConstBytes bytes);
-  // The input ended; decides kind where that was still open. Errors: kStreamIncomplete, with what is missing: END, the rest of a record,
-  // snapshots that the outer list names (`zfs send -X` may leave its excluded ones on that list: OpenZFS pull request 18278).
+  // The input ended; decides kind where that was still open. Errors: kStreamIncomplete, with what is missing: END, the
+  // rest of a record, snapshots that the outer list names (`zfs send -X` may leave its excluded ones on that list:
+  // OpenZFS pull request 18278).
   Status finish();
 
   const WalkSummary& summary() const;
