@@ -46,10 +46,6 @@ class OrderedQueue {
     ++first_;
     return value;
   }
-  void clear() {
-    first_ += places_.size();
-    places_.clear();
-  }
 
  private:
   std::deque<std::optional<T>> places_;
