@@ -33,11 +33,24 @@ class OrderedQueue {
     places_[number - first_] = std::move(value);
     return true;
   }
+  // Whether fill_any() of this number would be a copy.
+  bool has(std::uint64_t number) const {
+    return number < first_ || (number - first_ < places_.size() && places_[number - first_]);
+  }
+  // Forgets the places from `number` on, filled or not; they may be filled anew.
+  void truncate(std::uint64_t number) {
+    if (number < end()) places_.resize(number > first_ ? number - first_ : 0);
+  }
   bool empty() const { return places_.empty(); }
   std::size_t size() const { return places_.size(); }
   std::uint64_t first() const { return first_; }
   std::uint64_t end() const { return first_ + places_.size(); }  // the next place that is not reserved
   bool head_ready() const { return !places_.empty() && places_.front(); }
+  // REQUIRES: head_ready().
+  const T& head() const {
+    ZF_ASSERT(head_ready());
+    return *places_.front();
+  }
   // REQUIRES: head_ready().
   T pop() {
     ZF_ASSERT(head_ready());

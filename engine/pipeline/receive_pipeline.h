@@ -10,13 +10,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/lifeline.h"
 #include "flow/buffer_pool.h"
 #include "flow/ordered_queue.h"
 #include "pipeline/host.h"
 #include "pipeline/outlet.h"
-#include "pipeline/send_pipeline.h"
+#include "pipeline/resume_point.h"
 #include "seal/leaf.h"
 #include "wire/messages.h"
 #include "zstream/walker.h"
@@ -30,6 +31,7 @@ struct IncomingBlock {
   flow::Slice raw;
   std::optional<seal::Leaf> leaf;  // where the block is a whole leaf
   Status unpacked;
+  bool worked = false;  // all of the above is there; the loop's
 };
 
 class ReceivePipeline {
@@ -44,13 +46,24 @@ class ReceivePipeline {
   ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
                   std::size_t block_bytes, std::size_t window_blocks, Events events);
 
+  // A block that came before, also one below received() or after FINAL, is let go at once.
   void take(const wire::Block& header, flow::Slice packed);
   // The source says that this is the end. Calls `verdict` once every block was joined, with what is wrong if something
-  // is.
+  // is. The same FINAL may come again: the latest `verdict` is the one that is called, at once where it is known.
   void check_final(const wire::Final& final, std::function<void(Status)> verdict);
   // The stream is whole: the tail goes out and the destination is completed.
   void release() { outlet_.release(); }
   void drop(std::function<void()> gone) { outlet_.drop(std::move(gone)); }
+
+  // A new run of the source takes over. What arrived beyond the first gap is forgotten, and a FINAL that has no verdict
+  // yet; until `done`, which is called from the loop once what stays has been joined, nothing is taken. From then on
+  // blocks are welcome as the new run cuts them, numbered from resume_point().next_number; a job of a forgotten block
+  // that ends late changes nothing. Not called if the stream breaks first. REQUIRES: the old run's lanes are gone.
+  void rewind(std::function<void()> done);
+  // What was joined so far, as a new run needs to know it. Current after rewind()'s `done`.
+  ResumePoint resume_point() const;
+  // Bit i of these words: block received() + i has arrived. Empty where nothing did beyond the first gap.
+  std::vector<std::uint64_t> beyond() const;
 
   // Blocks below this are in memory; below that, written; below the last, welcome.
   std::uint64_t received() const { return received_; }
@@ -63,7 +76,11 @@ class ReceivePipeline {
 
  private:
   using BlockPtr = std::shared_ptr<IncomingBlock>;
+  void start_work();
+  void work_on(BlockPtr block, flow::Buffer room);
   void join();
+  void join_block(BlockPtr block);
+  void end_rewind();
   void note_written();
   Status judge(const wire::Final& final);
   void broke(Error why);
@@ -75,14 +92,17 @@ class ReceivePipeline {
   flow::BufferPool raw_pool_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;
   seal::LeafChain chain_;
+  seal::ChainMarks marks_;
   zstream::RecordWalker walker_;
   std::uint64_t received_ = 0;
   std::uint64_t delivered_ = 0;
-  flow::OrderedQueue<char> arrived_;  // which blocks came
-  flow::OrderedQueue<BlockPtr> queue_;
+  flow::OrderedQueue<BlockPtr> queue_;    // which blocks came, in work or worked
+  std::deque<BlockPtr> waiting_;          // for room; they are in the queue as well
   std::deque<std::uint64_t> block_ends_;  // stream offsets of the ends of joined blocks that are not written yet
   std::optional<wire::Final> final_;
   std::function<void(Status)> verdict_;
+  std::optional<Status> judged_;   // the verdict, once it was given
+  std::function<void()> rewound_;  // while a rewind waits
   bool broken_ = false;
   Outlet outlet_;
   Lifeline lifeline_;

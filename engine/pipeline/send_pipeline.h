@@ -17,6 +17,7 @@
 #include "pack/pack.h"
 #include "pipeline/host.h"
 #include "pipeline/input_reader.h"
+#include "pipeline/resume_point.h"
 #include "seal/leaf.h"
 #include "wire/messages.h"
 #include "zstream/walker.h"
@@ -25,7 +26,8 @@ namespace zferry::pipeline {
 
 // A block on its way through the source. Each stage fills in its part.
 struct OutgoingBlock {
-  wire::Block header;
+  wire::Block header;              // of what goes out: raw_bytes is 0 where nothing of it does
+  std::size_t skipped_bytes = 0;   // at the start of raw: the target has them
   flow::Slice raw;                 // let go when packed
   zstream::ChecksumPlan plan;      // parse
   zstream::ChecksumSums sums;      // work
@@ -57,22 +59,32 @@ class SendPipeline {
   ~SendPipeline();
 
   void start();  // read and parse, until the pool is full
-  // The session has a leaf key: the blocks may be worked on. `compare_only`: none is sent, the digest is all that is
-  // wanted.
-  void begin(seal::SecretBytes leaf_key, bool compare_only);
+  // The session has a leaf key: the blocks may be worked on. What the target has already (`from.offset` bytes) is read
+  // and compared at from's marks, not sent; the block that follows is numbered from.next_number. Where it differs the
+  // pipeline fails with kDifferentStream before anything new may leave. Calls no event from inside itself.
+  void begin(seal::SecretBytes leaf_key, ResumePoint from);
   // The next block in order, if it is ready and numbered below `credit`. It is the caller's until acknowledged.
   std::optional<OutgoingBlock> next_block(std::uint64_t credit);
   // Downstream has room: what was read so far may go.
   void pull() { reader_->offer(); }
-  // Everything that was read has been taken by next_block() (or compared).
-  bool drained() const { return input_over_ && waiting_.empty() && queue_.empty() && ready_.empty(); }
-  // The stream may end here: nothing is missing at its end. Errors: kStreamIncomplete.
-  Status finish() { return walker_.finish(); }
+  // Everything that was read has been taken by next_block() (or compared), and nothing is amiss.
+  bool drained() const {
+    return input_over_ && !failed_ && !skipping() && waiting_.empty() && queue_.empty() && ready_.empty();
+  }
+  // The input is over, and its producer did not fail: the stream may end here, nothing is missing at its end. Errors:
+  // kStreamIncomplete. A stream that ends before what the target has of it is another one: the pipeline then fails, now
+  // or in begin() if that is yet to come, by its event and not by this status.
+  Status finish();
+  // Blocks: the number after the last one that was sent. REQUIRES: begun.
   StreamEnd end() const;
   const zstream::RecordWalker& walker() const { return walker_; }
   std::uint64_t stream_bytes() const { return offset_; }
   std::uint64_t checksums_verified() const { return verifier_.compared(); }
   bool input_over() const { return input_over_; }
+  // Begun, and what the target has is not all found equal yet.
+  bool skipping() const { return leaf_key_ && !resume_.marks.empty(); }
+  // Bytes of the stream that were found equal and are not sent; grows from mark to mark.
+  std::uint64_t skipped_bytes() const { return equal_bytes_; }
   // Blocks that are being worked on; with the pool full and none, the link is what all wait for.
   std::size_t in_work() const { return queue_.size(); }
   std::size_t ready() const { return ready_.size(); }
@@ -84,7 +96,11 @@ class SendPipeline {
   void dispatch();
   void work_on(BlockPtr block, flow::Buffer room);
   void advance();
+  Status chain_block(const OutgoingBlock& block);
+  Status compare_mark();
+  void check_reach();
   void fail(Error why);
+  void fail_soon(Error why);
 
   Host& host_;
   const Settings settings_;
@@ -95,12 +111,14 @@ class SendPipeline {
   zstream::ChecksumVerifier verifier_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;  // shared with the jobs
   std::optional<seal::LeafChain> chain_;
-  bool compare_only_ = false;
+  ResumePoint resume_;             // its marks go as they are found equal, the next one last
+  std::uint64_t equal_bytes_ = 0;  // to the last mark that was found equal
   bool failed_ = false;
   bool identified_ = false;
   bool input_over_ = false;
+  bool finished_ = false;  // finish() found that the stream may end where it does
   std::uint64_t offset_ = 0;
-  std::uint64_t blocks_ = 0;
+  std::uint64_t next_number_ = 0;       // of the next block that is sent
   std::deque<BlockPtr> waiting_;        // parsed; for begin(), or for room
   flow::OrderedQueue<BlockPtr> queue_;  // in work
   std::deque<BlockPtr> ready_;          // in order, for a lane
