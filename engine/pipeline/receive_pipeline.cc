@@ -21,6 +21,11 @@ void work(IncomingBlock& block, const seal::SecretBytes& leaf_key, std::size_t l
     block.leaf = seal::leaf_of(leaf_key, block.header.offset / leaf_bytes, block.raw.bytes);
 }
 
+// Another run of the source may know another thing of its producer.
+bool same_end(const wire::Final& one, const wire::Final& other) {
+  return one.stream_bytes == other.stream_bytes && one.blocks == other.blocks && one.digest == other.digest;
+}
+
 }  // namespace
 
 ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
@@ -32,61 +37,83 @@ ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destin
       raw_pool_(window_blocks, block_bytes),
       leaf_key_(std::make_shared<const seal::SecretBytes>(leaf_key.copy())),
       chain_(std::move(leaf_key), block_bytes),
+      marks_(block_bytes),
       outlet_(std::move(destination), limits::kTailBytes,
               {[this] { note_written(); }, [this](Error why) { events_.failed(std::move(why)); },
-               [this](wire::Completion how) { events_.finished(how); }}) {}
+               [this](wire::Completion how) { events_.finished(how); }}) {
+  raw_pool_.set_on_return(
+      [&loop = host_.loop, resume = lifeline_.guard([this] { start_work(); })] { loop.post(resume); });
+}
 
 void ReceivePipeline::broke(Error why) {
   if (!std::exchange(broken_, true)) events_.broke(std::move(why));
 }
 
 void ReceivePipeline::take(const wire::Block& header, flow::Slice packed) {
-  if (broken_) return;
+  if (broken_ || rewound_) return;
   if (final_ && header.number >= final_->blocks) return broke({Fault::kProtocol, "a block came from beyond FINAL", {}});
   if (header.number >= credit()) return broke({Fault::kProtocol, "the source sent a block beyond its credit", {}});
   if (header.raw_bytes > block_bytes_) return broke({Fault::kProtocol, "a block is longer than was agreed", {}});
-  if (!arrived_.fill_any(header.number, 'x')) return;  // a copy: the first one won
-  while (arrived_.head_ready()) {
-    arrived_.pop();
-    ++received_;
-  }
+  if (queue_.has(header.number)) return;  // a copy: the first one won
   auto block = std::make_shared<IncomingBlock>();
   block->header = header;
   block->packed = std::move(packed);
-  flow::Buffer room;
-  if (header.encoding == wire::Encoding::kZstd) {
-    room = raw_pool_.take();
-    if (!room) return events_.failed({Fault::kInternal, "no buffer for a block within the window", {}});
-  }
-  auto job = [block, key = leaf_key_, leaf_bytes = block_bytes_, room] { work(*block, *key, leaf_bytes, room); };
-  host_.workers.run(std::move(job), lifeline_.guard([this, block] {
-    queue_.fill_any(block->header.number, block);
-    join();
-  }));
+  queue_.fill_any(header.number, block);
+  while (received_ < queue_.end() && queue_.has(received_)) ++received_;
+  waiting_.push_back(std::move(block));
+  start_work();
   events_.progress();
 }
 
+// Jobs start in the order of arrival. The window's blocks have room; but jobs of forgotten blocks keep theirs until
+// they end, and a write that is just over until its own end is noted.
+void ReceivePipeline::start_work() {
+  while (!waiting_.empty()) {
+    bool unpacking = waiting_.front()->header.encoding == wire::Encoding::kZstd;
+    flow::Buffer room = unpacking ? raw_pool_.take() : nullptr;
+    if (unpacking && !room) return;
+    BlockPtr block = std::move(waiting_.front());
+    waiting_.pop_front();
+    work_on(std::move(block), std::move(room));
+  }
+}
+
+void ReceivePipeline::work_on(BlockPtr block, flow::Buffer room) {
+  auto job = [block, key = leaf_key_, leaf_bytes = block_bytes_, room = std::move(room)] {
+    work(*block, *key, leaf_bytes, room);
+  };
+  // A block that was forgotten is not in the queue any more: that it is worked changes nothing.
+  host_.workers.run(std::move(job), lifeline_.guard([this, block] {
+    block->worked = true;
+    join();
+  }));
+}
+
 void ReceivePipeline::join() {
-  while (!broken_ && queue_.head_ready()) {
-    BlockPtr block = queue_.pop();
-    if (!block->unpacked) return broke(block->unpacked.take_error());
-    if (block->header.offset != chain_.stream_bytes())
-      return broke({Fault::kProtocol, "a block stands at the wrong place", {}});
-    // Untrusted until walked, whatever the source called it: what the consumer, often the kernel, will parse has the
-    // form that it must have.
-    if (auto walked = walker_.walk(block->raw.bytes); !walked) return broke(walked.take_error());
-    if (block->leaf) {
-      chain_.add_leaf(*block->leaf);
-    } else {
-      chain_.add_bytes(block->raw.bytes);
-    }
-    block_ends_.push_back(chain_.stream_bytes());
-    outlet_.write(std::move(block->raw));
-  }
+  while (!broken_ && queue_.head_ready() && queue_.head()->worked) join_block(queue_.pop());
   note_written();
-  if (final_ && !broken_ && queue_.first() >= final_->blocks) {
-    if (auto verdict = std::exchange(verdict_, nullptr)) verdict(judge(*final_));
+  if (broken_) return;
+  end_rewind();
+  if (!final_ || judged_ || queue_.first() < final_->blocks) return;
+  judged_ = judge(*final_);
+  if (auto verdict = std::exchange(verdict_, nullptr)) verdict(*judged_);
+}
+
+void ReceivePipeline::join_block(BlockPtr block) {
+  if (!block->unpacked) return broke(block->unpacked.take_error());
+  if (block->header.offset != chain_.stream_bytes())
+    return broke({Fault::kProtocol, "a block stands at the wrong place", {}});
+  // Untrusted until walked, whatever the source called it: what the consumer, often the kernel, will parse has the
+  // form that it must have.
+  if (auto walked = walker_.walk(block->raw.bytes); !walked) return broke(walked.take_error());
+  if (block->leaf) {
+    chain_.add_leaf(*block->leaf);
+  } else {
+    chain_.add_bytes(block->raw.bytes);
   }
+  marks_.note(chain_);
+  block_ends_.push_back(chain_.stream_bytes());
+  outlet_.write(std::move(block->raw));
 }
 
 void ReceivePipeline::note_written() {
@@ -98,15 +125,17 @@ void ReceivePipeline::note_written() {
 }
 
 void ReceivePipeline::check_final(const wire::Final& final, std::function<void(Status)> verdict) {
-  if (final_) return broke({Fault::kProtocol, "FINAL came twice", {}});
+  if (broken_ || rewound_) return;
+  if (final_ && !same_end(*final_, final)) return broke({Fault::kProtocol, "two FINALs came that differ", {}});
   final_ = final;
+  if (judged_) return verdict(*judged_);
   verdict_ = std::move(verdict);
   join();
 }
 
 Status ReceivePipeline::judge(const wire::Final& final) {
   // A block from beyond may still be in work: it must not come after the verdict.
-  if (final.blocks != queue_.first() || arrived_.end() > final.blocks || final.stream_bytes != chain_.stream_bytes())
+  if (final.blocks != queue_.first() || queue_.end() > final.blocks || final.stream_bytes != chain_.stream_bytes())
     return Error{Fault::kProtocol, "FINAL gives another length than what came", {}};
   if (final.digest != chain_.digest())
     return Error{Fault::kDigestMismatch, "the stream that was put together here is not the one that was read there",
@@ -114,6 +143,43 @@ Status ReceivePipeline::judge(const wire::Final& final) {
   Status whole = walker_.finish();
   bool excused = walker_.summary().missing_snapshots > 0 && final.producer == wire::ProducerExit::kSuccess;
   return excused ? Status() : whole;
+}
+
+void ReceivePipeline::rewind(std::function<void()> done) {
+  if (broken_) return;
+  queue_.truncate(received_);
+  std::erase_if(waiting_, [this](const BlockPtr& block) { return block->header.number >= received_; });
+  if (!judged_) {
+    final_.reset();
+    verdict_ = nullptr;
+  }
+  rewound_ = std::move(done);
+  end_rewind();
+}
+
+void ReceivePipeline::end_rewind() {
+  if (!rewound_ || queue_.first() < received_) return;
+  host_.loop.post(lifeline_.guard([this] {
+    if (auto done = std::exchange(rewound_, nullptr)) done();
+  }));
+}
+
+ResumePoint ReceivePipeline::resume_point() const {
+  ResumePoint point{queue_.first(), chain_.stream_bytes(), marks_.marks()};
+  bool marked = point.offset == 0 || (!point.marks.empty() && point.marks.back().stream_bytes == point.offset);
+  if (!marked) point.marks.push_back({point.offset, chain_.digest()});
+  return point;
+}
+
+std::vector<std::uint64_t> ReceivePipeline::beyond() const {
+  std::vector<std::uint64_t> words;
+  if (queue_.end() <= received_) return words;
+  words.resize((queue_.end() - received_ + 63) / 64);
+  for (std::uint64_t number = received_; number < queue_.end(); ++number) {
+    std::uint64_t bit = number - received_;
+    if (queue_.has(number)) words[bit / 64] |= std::uint64_t{1} << bit % 64;
+  }
+  return words;
 }
 
 }  // namespace zferry::pipeline

@@ -82,7 +82,7 @@ class SendPipeline {
   std::uint64_t checksums_verified() const { return verifier_.compared(); }
   bool input_over() const { return input_over_; }
   // Begun, and what the target has is not all found equal yet.
-  bool skipping() const { return leaf_key_ && !resume_.marks.empty(); }
+  bool skipping() const { return leaf_key_ && next_mark_ < resume_.marks.size(); }
   // Bytes of the stream that were found equal and are not sent; grows from mark to mark.
   std::uint64_t skipped_bytes() const { return equal_bytes_; }
   // Blocks that are being worked on; with the pool full and none, the link is what all wait for.
@@ -91,9 +91,11 @@ class SendPipeline {
 
  private:
   using BlockPtr = std::shared_ptr<OutgoingBlock>;
+  bool hungry() const;
   void parse(flow::Slice raw);
   void identify();
   void dispatch();
+  void number(OutgoingBlock& block);
   void work_on(BlockPtr block, flow::Buffer room);
   void advance();
   Status chain_block(const OutgoingBlock& block);
@@ -111,7 +113,8 @@ class SendPipeline {
   zstream::ChecksumVerifier verifier_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;  // shared with the jobs
   std::optional<seal::LeafChain> chain_;
-  ResumePoint resume_;             // its marks go as they are found equal, the next one last
+  ResumePoint resume_;
+  std::size_t next_mark_ = 0;      // of resume_, to be compared
   std::uint64_t equal_bytes_ = 0;  // to the last mark that was found equal
   bool failed_ = false;
   bool identified_ = false;

@@ -127,7 +127,7 @@ class Stages : public ::testing::TestWithParam<int> {
 
   void run(Sending& from, Ferry& ferry) {
     ASSERT_TRUE(world.run_until([&] { return from.identified || from.failed; }, hours(1)));
-    from.pipeline->begin(key.copy(), false);
+    from.pipeline->begin(key.copy(), {});
     ASSERT_TRUE(world.run_until([&] { return ferry.step(); }, hours(10)));
   }
 };
@@ -205,7 +205,7 @@ TEST_P(Stages, ATrickleNeverRunsOutOfCredit) {
   from.input->to_read.assign(bytes.begin(), bytes.begin() + 400);
   from.input->wake();
   ASSERT_TRUE(world.run_until([&] { return from.identified; }, hours(1)));
-  from.pipeline->begin(key.copy(), false);
+  from.pipeline->begin(key.copy(), {});
   for (std::size_t there = 400; there <= bytes.size(); ++there) {
     ASSERT_TRUE(world.run_until(
         [&] {
@@ -287,7 +287,7 @@ TEST(SendPipeline, ComparingSendsNothingAndGivesTheSameDigest) {
     Sending from(one.machine, bytes, 4096, {}, 200);
     from.input->ended = true;
     ASSERT_TRUE(one.world.run_until([&] { return from.identified; }, hours(1)));
-    from.pipeline->begin(key.copy(), compare_only);
+    from.pipeline->begin(key.copy(), compare_only ? ResumePoint::compare_only() : ResumePoint());
     std::size_t blocks = 0;
     ASSERT_TRUE(one.world.run_until(
         [&] {
@@ -314,7 +314,7 @@ TEST(SendPipeline, AnInputThatFailsOrEndsEarlyIsNoEnd) {
   Sending cut(one.machine, stream, 4096, {}, 300);
   cut.input->ended = true;
   ASSERT_TRUE(one.world.run_until([&] { return cut.identified; }, hours(1)));
-  cut.pipeline->begin(seal::SecretBytes::random(one.machine.random), true);
+  cut.pipeline->begin(seal::SecretBytes::random(one.machine.random), ResumePoint::compare_only());
   ASSERT_TRUE(one.world.run_until([&] { return cut.pipeline->drained(); }, hours(1)));
   Status finished = cut.pipeline->finish();
   ASSERT_FALSE(finished.ok());
@@ -326,7 +326,7 @@ TEST(SendPipeline, NothingIsGivenBeyondTheCredit) {
   Sending from(one.machine, random_bytes(one.machine.random, 40'000), 4096);
   from.input->ended = true;
   ASSERT_TRUE(one.world.run_until([&] { return from.identified; }, hours(1)));
-  from.pipeline->begin(seal::SecretBytes::random(one.machine.random), false);
+  from.pipeline->begin(seal::SecretBytes::random(one.machine.random), {});
   one.world.run_for(seconds(1));
   EXPECT_FALSE(from.pipeline->next_block(0));
   EXPECT_TRUE(from.pipeline->next_block(1));
