@@ -45,5 +45,35 @@ TEST(OrderedQueue, FirstCopyWins) {
   EXPECT_EQ(queue.first(), 2U);
 }
 
+TEST(OrderedQueue, KnowsWhatItHasAndForgets) {
+  OrderedQueue<int> queue;
+  EXPECT_FALSE(queue.has(0));
+  queue.truncate(0);
+  EXPECT_TRUE(queue.fill_any(0, 10));
+  EXPECT_TRUE(queue.fill_any(1, 11));
+  EXPECT_TRUE(queue.fill_any(4, 14));
+  EXPECT_TRUE(queue.has(4));
+  EXPECT_FALSE(queue.has(2));
+  EXPECT_FALSE(queue.has(5));
+  EXPECT_EQ(queue.head(), 10);
+  EXPECT_EQ(queue.pop(), 10);
+  EXPECT_TRUE(queue.has(0)) << "gone is not to be filled again";
+  queue.truncate(9);
+  EXPECT_EQ(queue.end(), 5u);
+  queue.truncate(2);
+  EXPECT_EQ(queue.end(), 2u);
+  EXPECT_FALSE(queue.has(4));
+  EXPECT_TRUE(queue.has(1));
+  EXPECT_TRUE(queue.fill_any(2, 22));
+  EXPECT_EQ(queue.pop(), 11);
+  EXPECT_EQ(queue.pop(), 22);
+  queue.truncate(1);
+  EXPECT_EQ(queue.first(), 3u) << "what was popped stays popped";
+  EXPECT_TRUE(queue.empty());
+  EXPECT_FALSE(queue.fill_any(2, 0));
+  EXPECT_TRUE(queue.fill_any(3, 33));
+  EXPECT_EQ(queue.pop(), 33);
+}
+
 }  // namespace
 }  // namespace zferry::flow

@@ -66,6 +66,31 @@ class Receive : public ::testing::Test {
     return failed ? failed->fault : Fault::kNone;
   }
   const std::vector<std::byte>& written() const { return end->wire->written; }
+  // The source's next run: it forgets what it cut from `kept` on, and so does the stream.
+  void forget_from(std::size_t kept) {
+    stream.resize(kept < blocks.size() ? blocks[kept].offset : stream.size());
+    blocks.resize(std::min(kept, blocks.size()));
+    chain.emplace(key.copy(), kLeafBytes);
+    chain->add_bytes(stream);
+  }
+  // A block that does compress; its stream goes on by it.
+  void take_packed(std::size_t bytes) {
+    wire::Block block = cut(bytes);
+    std::fill(stream.end() - static_cast<std::ptrdiff_t>(bytes), stream.end(), static_cast<std::byte>(blocks.size()));
+    chain.emplace(key.copy(), kLeafBytes);
+    chain->add_bytes(stream);
+    std::vector<std::byte> packed(bytes);
+    std::size_t count =
+        pack::pack({pack::Mode::kAlways, 3}, pack::Hint::kUnknown, ConstBytes(stream).last(bytes), packed);
+    ASSERT_GT(count, 0u);
+    block.encoding = wire::Encoding::kZstd;
+    block.packed_bytes = static_cast<std::uint32_t>(count);
+    take(block, ConstBytes(packed).first(count));
+  }
+  void rewind() {
+    rewound = false;
+    pipeline->rewind([this] { rewound = true; });
+  }
 
   OneMachine one{70};
   seal::SecretBytes key = seal::SecretBytes::random(one.machine.random);
@@ -77,6 +102,7 @@ class Receive : public ::testing::Test {
   std::optional<Error> failed;
   std::optional<Status> verdict;
   std::optional<wire::Completion> finished;
+  bool rewound = false;
   int progress = 0;
   std::optional<ReceivePipeline> pipeline;
 };
@@ -221,12 +247,34 @@ TEST_F(Receive, AFinalWaitsForItsBlocks) {
   EXPECT_TRUE(verdict->ok());
 }
 
-TEST_F(Receive, AFinalTwiceAndABlockBehindIt) {
+TEST_F(Receive, TheSameFinalAgainHasTheSameVerdict) {
   take(cut(1000));
-  EXPECT_EQ(verdict_on(right_final()), Fault::kNone);
+  wire::Block last = cut(1000);
+  check(right_final());
+  pipeline->check_final(right_final(), [this](Status says) { verdict = std::move(says); });  // the latest is told
+  one.world.run_for(seconds(1));
+  EXPECT_FALSE(verdict);
+  verdict = Error{};  // check()'s own would object to this
+  take(last);
+  one.world.run_for(seconds(1));
+  ASSERT_TRUE(verdict);
+  EXPECT_TRUE(verdict->ok());
   verdict.reset();
   wire::Final again = right_final();
-  pipeline->check_final(again, [](const Status&) { ADD_FAILURE() << "no second verdict"; });
+  again.producer = wire::ProducerExit::kSuccess;  // another run may know more of it
+  check(again);
+  ASSERT_TRUE(verdict) << "at once";
+  EXPECT_TRUE(verdict->ok());
+  take(last);  // a copy behind FINAL
+  EXPECT_EQ(fault(), Fault::kNone);
+}
+
+TEST_F(Receive, AFinalAfterAnotherOne) {
+  take(cut(1000));
+  EXPECT_EQ(verdict_on(right_final()), Fault::kNone);
+  wire::Final other = right_final();
+  other.digest[7] ^= std::byte{1};
+  pipeline->check_final(other, [](const Status&) { ADD_FAILURE() << "no second verdict"; });
   EXPECT_EQ(fault(), Fault::kProtocol);
 }
 
@@ -276,6 +324,210 @@ TEST_F(Receive, NothingIsWrittenOnceItIsDropped) {
   EXPECT_EQ(written().size(), before);
   EXPECT_EQ(end->finished, 0);
   EXPECT_EQ(end->dropped, 1);
+}
+
+TEST_F(Receive, ACopyHoldsNoBuffer) {
+  one.machine.workers.hold = true;
+  for (int i = 0; i < 3; ++i) cut(1000);
+  take(blocks[0]);
+  take(blocks[2]);
+  EXPECT_EQ(pool.free_buffers(), 28u);
+  for (int i = 0; i < 40; ++i) take(blocks[i % 2 == 0 ? 0 : 2]);
+  EXPECT_EQ(pool.free_buffers(), 28u);
+  EXPECT_EQ(one.machine.workers.jobs, 2u);
+  one.machine.workers.release();
+  EXPECT_EQ(fault(), Fault::kNone);
+}
+
+TEST_F(Receive, WhatArrivedBeyondTheGapIsTold) {
+  using Words = std::vector<std::uint64_t>;
+  for (int i = 0; i < 6; ++i) cut(1000);
+  EXPECT_EQ(pipeline->beyond(), Words());
+  take(blocks[0]);
+  EXPECT_EQ(pipeline->beyond(), Words());
+  take(blocks[2]);
+  EXPECT_EQ(pipeline->beyond(), Words{0b10});
+  take(blocks[5]);
+  EXPECT_EQ(pipeline->beyond(), Words{0b10010});
+  one.world.run_for(seconds(1));
+  EXPECT_EQ(pipeline->beyond(), Words{0b10010}) << "worked or not";
+  take(blocks[1]);
+  EXPECT_EQ(pipeline->received(), 3u);
+  EXPECT_EQ(pipeline->beyond(), Words{0b100});
+  take(blocks[3]);
+  take(blocks[4]);
+  EXPECT_EQ(pipeline->beyond(), Words());
+}
+
+TEST_F(Receive, BeyondTakesSeveralWords) {
+  ReceivePipeline wide(
+      one.host(), std::make_unique<FakeDestination>(one.host().loop, end), key.copy(), kLeafBytes, 200,
+      ReceivePipeline::Events{[] {}, [](wire::Completion) {}, [](const Error&) {}, [](const Error&) {}});
+  flow::Buffer buffer = pool.take();
+  for (std::uint64_t number : {1, 63, 64, 127, 128, 199})
+    wide.take({number, 0, 1, 1, wire::Encoding::kStored}, {buffer, ConstBytes(*buffer).first(1)});
+  const std::vector<std::uint64_t> expected{(1ull << 63) | 2, (1ull << 63) | 1, 1, 1ull << 7};
+  EXPECT_EQ(wide.beyond(), expected);
+}
+
+TEST_F(Receive, ARewindForgetsWhatIsBeyondTheGap) {
+  take(cut(1000));
+  take(cut(1000));
+  cut(1000);
+  take(cut(1000));
+  check(right_final());
+  rewind();
+  EXPECT_FALSE(rewound) << "from the loop";
+  EXPECT_TRUE(pipeline->beyond().empty());
+  one.world.run_for(seconds(1));
+  EXPECT_TRUE(rewound);
+  ResumePoint point = pipeline->resume_point();
+  EXPECT_EQ(point.next_number, 2u);
+  EXPECT_EQ(point.offset, 2000u);
+  ASSERT_EQ(point.marks.size(), 1u);
+  EXPECT_TRUE(point.check().ok());
+  forget_from(2);
+  EXPECT_EQ(point.marks[0], (seal::ChainMark{2000, chain->digest()}));
+  for (int i = 0; i < 5; ++i) take(cut(700));
+  one.world.run_for(seconds(1));
+  EXPECT_EQ(pipeline->received(), 7u);
+  EXPECT_FALSE(verdict) << "the FINAL of the earlier run is void";
+  EXPECT_EQ(verdict_on(right_final()), Fault::kNone);
+  pipeline->release();
+  EXPECT_EQ(fault(), Fault::kNone);
+  EXPECT_EQ(written(), stream);
+}
+
+TEST_F(Receive, ARewindWaitsForTheJobsThatItKeepsAndForNoOthers) {
+  one.machine.workers.hold = true;
+  take(cut(1000));
+  take(cut(1000));
+  cut(1000);
+  take(cut(1000));  // beyond the gap
+  wire::Block lost = blocks[2];
+  rewind();
+  one.world.run_for(seconds(1));
+  EXPECT_FALSE(rewound);
+  take(lost);  // nothing is taken now
+  EXPECT_EQ(pipeline->received(), 2u);
+  auto held = std::move(one.machine.workers.held);
+  one.machine.workers.held.clear();
+  one.machine.workers.hold = false;
+  ASSERT_EQ(held.size(), 3u);
+  one.host().loop.post(held[0]);
+  one.world.run_for(seconds(1));
+  EXPECT_FALSE(rewound);
+  one.host().loop.post(held[1]);
+  one.world.run_for(seconds(1));
+  EXPECT_TRUE(rewound);
+  forget_from(2);
+  // The next run's blocks under the same numbers come and go before the forgotten block's job ends.
+  take(cut(1500));
+  take(cut(300));
+  one.world.run_for(seconds(1));
+  take(cut(900));
+  one.host().loop.post(held[2]);
+  one.world.run_for(seconds(1));
+  EXPECT_EQ(verdict_on(right_final()), Fault::kNone);
+  pipeline->release();
+  EXPECT_EQ(fault(), Fault::kNone);
+  EXPECT_EQ(written(), stream);
+}
+
+TEST_F(Receive, ALateJobInThePlaceOfABlockThatIsInWork) {
+  one.machine.workers.hold = true;
+  cut(1000);
+  take(cut(1000));
+  rewind();
+  one.world.run_for(seconds(1));
+  EXPECT_TRUE(rewound);
+  forget_from(0);
+  take(cut(500));
+  take(cut(600));
+  auto held = std::move(one.machine.workers.held);
+  one.machine.workers.held.clear();
+  ASSERT_EQ(held.size(), 3u);
+  for (std::size_t i : {0, 1, 2}) {
+    one.host().loop.post(held[i]);
+    one.world.run_for(seconds(1));
+    EXPECT_EQ(pipeline->resume_point().next_number, i);
+  }
+  one.machine.workers.hold = false;
+  EXPECT_EQ(verdict_on(right_final()), Fault::kNone);
+}
+
+// Jobs of forgotten blocks hold all the room that there is: the next run's blocks wait for it.
+TEST_F(Receive, ForgottenJobsThatHoldTheRoomAreWaitedFor) {
+  int rounds = 0;
+  for (std::size_t kept : {0u, 2u}) {
+    one.machine.workers.hold = true;
+    std::size_t base = blocks.size();
+    for (std::size_t i = 0; i < kWindow; ++i) {
+      if (i == kept) {
+        cut(100);  // the gap
+      } else {
+        take_packed(2000);
+      }
+    }
+    rewind();
+    for (std::size_t i = 0; i < kept; ++i) {
+      one.host().loop.post(std::move(one.machine.workers.held.front()));
+      one.machine.workers.held.pop_front();
+    }
+    one.world.run_for(seconds(1));
+    ASSERT_TRUE(rewound);
+    ASSERT_EQ(pipeline->resume_point().next_number, base + kept);
+    forget_from(base + kept);
+    std::uint64_t jobs = one.machine.workers.jobs;
+    std::uint64_t welcome = pipeline->credit();
+    while (blocks.size() < welcome) take_packed(1800);
+    one.world.run_for(seconds(1));
+    EXPECT_LT(one.machine.workers.jobs - jobs, kWindow - kept) << "some must wait";
+    EXPECT_EQ(pipeline->received(), welcome);
+    one.machine.workers.release();
+    one.world.run_for(seconds(1));
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(pipeline->resume_point().next_number, welcome);
+    ++rounds;
+  }
+  EXPECT_EQ(rounds, 2);
+  EXPECT_EQ(verdict_on(right_final()), Fault::kNone);
+  pipeline->release();
+  EXPECT_EQ(fault(), Fault::kNone);
+  EXPECT_EQ(written(), stream);
+}
+
+// The stream was whole: a run that comes after that finds all of it and has nothing but its FINAL to say.
+TEST_F(Receive, ARewindAfterTheVerdict) {
+  for (int i = 0; i < 3; ++i) take(cut(1000));
+  EXPECT_EQ(verdict_on(right_final()), Fault::kNone);
+  verdict.reset();
+  rewind();
+  one.world.run_for(seconds(1));
+  EXPECT_TRUE(rewound);
+  EXPECT_EQ(pipeline->resume_point().next_number, 3u);
+  EXPECT_EQ(pipeline->resume_point().offset, stream.size());
+  check(right_final());
+  ASSERT_TRUE(verdict);
+  EXPECT_TRUE(verdict->ok());
+  pipeline->release();
+  EXPECT_EQ(fault(), Fault::kNone);
+  EXPECT_EQ(written(), stream);
+}
+
+TEST_F(Receive, TheLatestOfTwoRewindsIsTold) {
+  one.machine.workers.hold = true;
+  take(cut(1000));
+  int told = 0;
+  pipeline->rewind([&] { told += 1; });
+  pipeline->rewind([&] { told += 10; });
+  one.machine.workers.release();
+  one.world.run_for(seconds(1));
+  EXPECT_EQ(told, 10);
+  pipeline->rewind([&] { told += 100; });
+  pipeline->rewind([&] { told += 1000; });
+  one.world.run_for(seconds(1));
+  EXPECT_EQ(told, 1010);
 }
 
 }  // namespace
