@@ -51,8 +51,7 @@ void ControlSocket::serve(const std::function<std::string(std::string_view)>& an
     const std::size_t end = caller.line.find('\n');
     if (end == std::string::npos) return caller.line.size() > kLineBytesMax;
     const std::string said = answer(std::string_view(caller.line).substr(0, end)) + "\n";
-    // What does not fit into the socket's buffer is left out: the flows of a crowded lab, which a caller then sees cut
-    // short.
+    // Answers are shorter than a socket's buffer (kFlowsShownMax), so one call sends all of it.
     [[maybe_unused]] const ssize_t sent = ::send(caller.socket.number(), said.data(), said.size(), MSG_NOSIGNAL);
     return true;
   });

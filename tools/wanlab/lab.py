@@ -47,7 +47,8 @@ class Trouble(Exception):
 
 def require():
     """Raises Unavailable where no lab can be made."""
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    if "/usr/sbin" not in os.environ["PATH"].split(":"):
+        os.environ["PATH"] += ":/usr/sbin:/sbin"
     if os.geteuid() != 0:
         raise Unavailable("run as root: network namespaces and TUN devices are made by root only")
     if not os.path.exists("/dev/net/tun"):
@@ -178,8 +179,8 @@ class Lab:
         for side in SIDES:
             ip = ["-n", self.space(side)]
             _ip(*ip, "link", "set", "lo", "up")
-            _ip(*ip, "link", "set", DEVICE, "addrgenmode", "none", check=False)   # no chatter that nobody asked for
-            _ip(*ip, "link", "set", DEVICE, "mtu", str(mtu), "txqueuelen", "10000")
+            _ip(*ip, "link", "set", DEVICE, "addrgenmode", "none", check=False)   # nor chatter: losses count packets
+            _ip(*ip, "link", "set", DEVICE, "mtu", str(mtu), "txqueuelen", "10000", "multicast", "off")
             _ip(*ip, "address", "add", f"{ADDRESSES[side]}/24", "dev", DEVICE)
             _ip(*ip, "link", "set", DEVICE, "up")
             if int(mtu) >= 1280:
@@ -285,8 +286,10 @@ class Lab:
     def change(self, direction="both", rate=None, delay=None, jitter=None, reorder=None, loss=None, burst_loss=None, queue=None):
         """Changes what the link does from now on; what is not named stays, the queue's bytes too."""
         stats = self.stats()
-        rtt_ns = sum(stats[one]["settings"]["delay_ns"] for one in ("a-to-b", "b-to-a"))
-        for one in ("a-to-b", "b-to-a") if direction == "both" else (direction,):
+        concerned = ("a-to-b", "b-to-a") if direction == "both" else (direction,)
+        rtt_ns = sum(quantities.time_ns(delay) if delay is not None and one in concerned else stats[one]["settings"]["delay_ns"]
+                     for one in ("a-to-b", "b-to-a"))
+        for one in concerned:
             words = [f"direction={one}"]
             words += [] if rate is None else [f"rate={quantities.rate(rate)}"]
             words += [] if delay is None else [f"delay={quantities.time_ns(delay)}"]
@@ -325,8 +328,7 @@ class Lab:
                 process.kill()
             process.wait()
         for side in SIDES:
-            if (SPACES / self.space(side)).exists():
-                _ip("netns", "delete", self.space(side))
+            _ip("netns", "delete", self.space(side), check=(SPACES / self.space(side)).exists())
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._leash is not None:
             os.close(self._leash)

@@ -1,7 +1,9 @@
 // wanlab-carrier: carries packets between two TUN devices in two network namespaces that are there already. Started by
 // tools/wanlab/wanlab, which makes the namespaces and turns what people write into numbers. Prints "ready" when the
 // devices are there.
+#include <linux/close_range.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -17,6 +19,7 @@ namespace {
 
 constexpr int kUsage = 2;
 constexpr int kFailed = 1;
+constexpr int kNice = -10;
 
 struct Arguments {
   std::string space_a, space_b, device = "wan0", control;
@@ -65,6 +68,8 @@ int main(int count, char** words) {
     return kUsage;
   }
   std::signal(SIGPIPE, SIG_IGN);
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // lock and leash end with us, not with what is run after us
+  ::setpriority(PRIO_PROCESS, 0, kNice);  // who ferries must not be kept waiting by who sends; refused without root
   ::prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // by default a timer may be 50 microseconds late
   std::string why;
   auto a = Tun::make(arguments.space_a, arguments.device, why);

@@ -91,8 +91,8 @@ def link_settings(options):
         if said is None:
             continue
         backward[key] = said
-        if key in ("delay", "rtt"):   # whichever was said for this direction holds
-            backward["rtt" if key == "delay" else "delay"] = None
+        if key == "delay":   # holds for this direction, whatever --rtt says
+            backward["rtt"] = None
     settings = {"a-to-b": _one_way(forward), "b-to-a": _one_way(backward)}
     rtt_ns = sum(one["delay"] for one in settings.values())
     for one, said in ((settings["a-to-b"], forward), (settings["b-to-a"], backward)):
