@@ -82,4 +82,21 @@ struct Receiving {
   }
 };
 
+// As a target would tell it that has `offset` bytes of the stream.
+inline ResumePoint point_at(const seal::SecretBytes& key, std::size_t leaf_bytes, ConstBytes stream, std::size_t offset,
+                            std::uint64_t number) {
+  seal::LeafChain chain(key.copy(), leaf_bytes);
+  seal::ChainMarks marks(leaf_bytes);
+  for (ConstBytes rest = stream.first(offset); !rest.empty();) {
+    const std::size_t count = std::min(leaf_bytes, rest.size());
+    chain.add_bytes(rest.first(count));
+    marks.note(chain);
+    rest = rest.subspan(count);
+  }
+  ResumePoint point{number, offset, marks.marks()};
+  if (offset > 0 && (point.marks.empty() || point.marks.back().stream_bytes != offset))
+    point.marks.push_back({offset, chain.digest()});
+  return point;
+}
+
 }  // namespace zferry::pipeline::testing
