@@ -91,7 +91,7 @@ class Session {
     source_lane_->start();
     SendPipeline::Events stages;
     stages.wanted = [this] { return source_lane_->has_room(); };
-    stages.identified = [this] { host_.loop.post([this] { send_->begin(key_.copy(), false); }); };
+    stages.identified = [this] { host_.loop.post([this] { send_->begin(key_.copy(), {}); }); };
     stages.ready = [this] { pump(); };
     stages.input_ended = [] {};
     stages.failed = [](const Error& why) { ADD_FAILURE() << why.what; };
