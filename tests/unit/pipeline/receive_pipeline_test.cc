@@ -497,6 +497,25 @@ TEST_F(Receive, ForgottenJobsThatHoldTheRoomAreWaitedFor) {
   EXPECT_EQ(written(), stream);
 }
 
+TEST_F(Receive, AForgottenBlockThatWaitedForRoomIsLetGo) {
+  one.machine.workers.hold = true;
+  for (int run = 0; run < 2; ++run) {
+    forget_from(0);
+    cut(100);  // the gap
+    while (blocks.size() < kWindow) take_packed(2000);
+    EXPECT_EQ(one.machine.workers.jobs, kWindow - 1u + static_cast<unsigned>(run))
+        << "one buffer is left for the second";
+    rewind();
+    one.world.run_for(seconds(1));
+    ASSERT_TRUE(rewound);
+  }
+  one.machine.workers.release();
+  one.world.run_for(seconds(1));
+  EXPECT_EQ(one.machine.workers.jobs, kWindow);
+  EXPECT_EQ(pool.free_buffers(), 30u);
+  EXPECT_EQ(fault(), Fault::kNone);
+}
+
 // The stream was whole: a run that comes after that finds all of it and has nothing but its FINAL to say.
 TEST_F(Receive, ARewindAfterTheVerdict) {
   for (int i = 0; i < 3; ++i) take(cut(1000));
