@@ -34,6 +34,8 @@ def digests(folder):
 class PoolCase(FerryCase):
     """A test case with two pools, file systems on the first, and what carries them to the second and compares."""
 
+    compared = 0  # files, folders and links, over all test cases
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -86,7 +88,7 @@ class PoolCase(FerryCase):
         return pair
 
     def compare(self, dataset, folder, copy):
-        """The live original, which has not changed since its last snapshot, and the copy; how much was compared."""
+        """The live original, which has not changed since its last snapshot, and the copy."""
         if zfs("get", "-H", "-o", "value", "mounted", copy).strip() != "yes":
             zfs("mount", copy)
         original, copied = digests(folder), digests(self.mounts / copy)
@@ -96,7 +98,7 @@ class PoolCase(FerryCase):
         self.assertEqual(different, [])
         zfs("unmount", copy)
         print(f"{dataset} -> {copy}: {len(original)} files, folders and links compared, all equal", flush=True)
-        return len(original)
+        PoolCase.compared += len(original)
 
     def guid(self, snapshot):
         return zfs("get", "-H", "-o", "value", "guid", snapshot).strip()
