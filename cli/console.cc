@@ -45,6 +45,10 @@ const char* usual_next(Fault fault) {
     case Fault::kLinkLost: return "run the same command again; this run did not complete the stream at the target";
     case Fault::kInterrupted: return "run the same command again";
     case Fault::kBusy: return "wait for the target's other session to end, then run the same command again";
+    case Fault::kSessionGone:
+      return "run the same command again; where the target's ZFS kept a token (zfs get receive_resume_token), send "
+             "that: zferry send ... -- zfs send -t TOKEN";
+    case Fault::kFenced: return "nothing: the newer run carries on; see to it that only one runs at a time";
     case Fault::kOutcomeUnknown:
       return "run the same commands again on both ends: a stream that arrived is recognised, not delivered twice";
     case Fault::kNotAllowed:
@@ -76,9 +80,7 @@ const char* usual_next(Fault fault) {
   }
 }
 
-std::string next_of(const Error& error) { return error.next.empty() ? usual_next(error.fault) : error.next; }
-
-nlohmann::json failure(const Error& error) {
+nlohmann::json failure(const Error& error, const std::string& next) {
   const FaultFacts& known = facts(error.fault);
   return {{"type", "end"},
           {"ok", false},
@@ -86,10 +88,30 @@ nlohmann::json failure(const Error& error) {
           {"exit_code", known.exit_code},
           {"retryable", known.retryable},
           {"error", error.what},
-          {"next", next_of(error)},
+          {"next", next},
           {"stream_bytes", 0},
           {"wire_bytes", 0},
           {"elapsed_s", 0.0}};
+}
+
+nlohmann::json resume_object(const Resume& resume) {
+  return {{"skipped_bytes", resume.skipped_bytes},
+          {"sent_again_bytes", resume.sent_again_bytes},
+          {"reconnects", resume.reconnects},
+          {"lanes_lost", resume.lanes_lost},
+          {"without_link_s", seconds(resume.without_link)}};
+}
+
+// "; 2 reconnects, 41 s without a link, 3.1 MB sent again; 12.0 GB were there already"; empty where nothing happened.
+std::string resume_text(const Resume& resume) {
+  std::string text;
+  if (resume.reconnects > 0)
+    text += fmt::format("; {} reconnect{}, {} without a link, {} sent again", resume.reconnects,
+                        resume.reconnects == 1 ? "" : "s", time_text(resume.without_link),
+                        bytes_text(static_cast<double>(resume.sent_again_bytes)));
+  if (resume.skipped_bytes > 0)
+    text += fmt::format("; {} were there from an earlier run", bytes_text(static_cast<double>(resume.skipped_bytes)));
+  return text;
 }
 
 // Outside bytes that are no UTF-8 must not stop the line that tells of them.
@@ -99,14 +121,26 @@ std::string dump_line(const nlohmann::json& object) {
 
 }  // namespace
 
-Console::Console(bool json, bool quiet, const std::string& role)
-    : json_(json), quiet_(quiet), role_(role), terminal_(!json && !quiet && isatty(STDERR_FILENO) == 1) {}
+Console::Console(bool json, bool quiet, const std::string& role, std::string command)
+    : json_(json),
+      quiet_(quiet),
+      role_(role),
+      command_(std::move(command)),
+      terminal_(!json && !quiet && isatty(STDERR_FILENO) == 1) {}
 
 void Console::line(const std::string& text) {
   clear_progress();
   std::string whole = text + "\n";
   std::fwrite(whole.data(), 1, whole.size(), stderr);  // one write: lines of two processes do not mix
   std::fflush(stderr);
+}
+
+// "run the same command again" with the command, so that it can be copied.
+std::string Console::next_of(const Error& error) const {
+  std::string next = error.next.empty() ? usual_next(error.fault) : error.next;
+  constexpr std::string_view again = "run the same command again";
+  if (!next.starts_with(again) || command_.empty()) return next;
+  return fmt::format("{}: {}{}", again, command_, next.substr(again.size()));
 }
 
 void Console::clear_progress() {
@@ -154,11 +188,12 @@ std::string Console::progress_text(const Progress& progress, Duration elapsed) {
   }
   if (progress.bottleneck != Bottleneck::kUnknown)
     text += fmt::format("  limit: {}", bottleneck_name(progress.bottleneck));
-  return progress.stage == "finishing" ? text + "  finishing" : text;
+  bool usual = progress.stage == "streaming";
+  return usual ? text : text + "  " + progress.stage;
 }
 
 void Console::progress(const Progress& progress, Duration elapsed) {
-  comparing_ = comparing_ || progress.stage == "comparing";
+  comparing_ = progress.stage == "comparing";
   double span = seconds(elapsed - last_elapsed_);
   std::uint64_t carried = carried_bytes(progress);
   if (span > 0) {
@@ -175,7 +210,9 @@ void Console::progress(const Progress& progress, Duration elapsed) {
                           {"wire_bytes", progress.wire_bytes},
                           {"elapsed_s", seconds(elapsed)},
                           {"rate_bytes_per_s", rate_},
+                          {"lanes", progress.lanes},
                           {"bottleneck", bottleneck_name(progress.bottleneck)}};
+    object["resume"] = resume_object(progress.resume);
     if (progress.size_hint_bytes > 0) object["size_hint_bytes"] = progress.size_hint_bytes;
     return line(dump_line(object));
   }
@@ -187,7 +224,7 @@ void Console::progress(const Progress& progress, Duration elapsed) {
 
 int Console::end(const Error& error) {
   if (json_) {
-    line(dump_line(failure(error)));
+    line(dump_line(failure(error, next_of(error))));
   } else {
     line("zferry: error: " + error.what);
     line("zferry: next: " + next_of(error));
@@ -201,7 +238,7 @@ int Console::end(const Report& report, Duration elapsed) {
   if (json_) {
     nlohmann::json object = ending.ok()
                                 ? nlohmann::json{{"type", "end"}, {"ok", true}, {"exit_code", 0}, {"retryable", false}}
-                                : failure(ending.error);
+                                : failure(ending.error, next_of(ending.error));
     object.update({{"role", role_},
                    {"outcome", outcome_of(ending)},
                    {"stream_bytes", report.progress.stream_bytes},
@@ -213,6 +250,7 @@ int Console::end(const Report& report, Duration elapsed) {
                    {"peer", report.peer},
                    {"cipher", report.cipher},
                    {"records", report.records},
+                   {"resume", resume_object(report.progress.resume)},
                    {"checksums_verified", report.checksums_verified}});
     line(dump_line(object));
     return exit_code;
@@ -240,7 +278,8 @@ std::string Console::success_text(const Report& report, Duration elapsed) const 
   // What was received before did not cross again: no ratio.
   bool crossed = report.ending.completion != wire::Completion::kAlreadyReceived;
   if (crossed && wire > 0) text += fmt::format(" ({:.2f}x)", logical / wire);
-  return role_ == "send" ? text + ", producer: " + report.producer : text;
+  if (role_ == "send") text += ", producer: " + report.producer;
+  return text + resume_text(report.progress.resume);
 }
 
 Status print_output(const std::string& text) {

@@ -39,6 +39,22 @@ Words split(int argc, char** argv) {
   return words;
 }
 
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,^";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string out = "'";
+  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// The command as one would type it again; what was piped into it is the shell's secret.
+std::string command_line(int argc, char** argv, const Words& words) {
+  bool piped = words.command.empty() && !words.ours.empty() && words.ours.front() == "send";
+  std::string line = piped ? "... |" : "";
+  for (int i = 0; i < argc; ++i) line += (line.empty() ? "" : " ") + escaped(shell_word(argv[i]), 4096);
+  return line;
+}
+
 std::string help_for(const Words& words) {
   bool known = !words.ours.empty() && is_command(words.ours.front());
   return known ? "zferry " + words.ours.front() + " --help" : "zferry --help";
@@ -88,9 +104,11 @@ void add_shared(CLI::App& command, TransferOptions& o) {
   add_meeting(command, o);
   command.add_option("--io", o.io, "auto, uring or poll")->type_name("KIND")->capture_default_str();
   command.add_option("--limit", o.limit, "rate on the link: 10M is bytes a second, 80Mbit is bits")->type_name("RATE");
-  command.add_option("--give-up-after", o.give_up_after, "how long to try to get a lost link back; only 0 yet")
-      ->type_name("TIME")
-      ->capture_default_str();
+  command
+      .add_option("--lanes", o.lanes,
+                  "connections side by side, 1 to 16; the smaller of what both ends say (default: 1)")
+      ->check(CLI::Range(1, 16))
+      ->option_text("N");
   command
       .add_option("--peer-timeout", o.peer_timeout,
                   "silence after which the other end counts as gone: 2s to 10m (default: 12s)")
@@ -119,8 +137,11 @@ void add_send(CLI::App& app, TransferOptions& o) {
       ->capture_default_str();
   send->add_option("--size", o.size, "the stream's size, for percentages (zfs send -nP tells)")->type_name("BYTES");
   send->add_option("--session", o.session_name,
-                   "a name for what is not a ZFS stream: it is recognised by it after an outcome that stayed unknown")
+                   "a name for what is not a ZFS stream: the same command with the same name continues it")
       ->type_name("NAME");
+  send->add_option("--give-up-after", o.give_up_after,
+                   "how long to try to get a lost link back: a time, never, or 0 for not at all (default: 12h)")
+      ->type_name("TIME");
   send->add_flag("--allow-empty", o.allow_empty, "an empty input is meant");
 }
 
@@ -129,6 +150,10 @@ void add_recv(CLI::App& app, TransferOptions& o) {
       app.add_subcommand("recv", "take a stream and give it to standard output, a file, or the command after --");
   add_shared(*recv, o);
   recv->add_option("--out", o.out, "write to this file: it appears when it is complete")->type_name("FILE");
+  recv->add_option("--hold", o.hold,
+                   "how long to keep a transfer whose source is gone, for the same command to continue it: a time, "
+                   "never, or 0 (default: longer than the source tries)")
+      ->type_name("TIME");
   recv->add_option("--linger", o.linger, "how long to wait for the source to know of its success (default: 60s)")
       ->type_name("TIME");
 }
@@ -177,6 +202,7 @@ int run(int argc, char** argv) {
     return console.end({Fault::kUsage, escaped(error.what()), help_for(words)});
   }
   if (auto wrong = wrong_words(words, app, options)) return console.end(*wrong);
+  options.command_line = command_line(argc, argv, words);
   options.command = std::move(words.command);
   if (app.got_subcommand("send")) return send_command(options);
   if (app.got_subcommand("recv")) return recv_command(options);

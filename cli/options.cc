@@ -99,8 +99,6 @@ Result<pipeline::MeetingSettings> meeting_settings(const TransferOptions& option
     return usage(options.address.empty() ? "neither an address to dial nor --listen is given"
                                          : "an address to dial and --listen exclude each other",
                  "dial: zferry send backup.example:9443; or listen: --listen :9443");
-  if (options.give_up_after != "0" && options.give_up_after != "0s")
-    return usage("--give-up-after other than 0 is not there yet: a lost link ends the session", "leave it out");
   pipeline::MeetingSettings meeting;
   meeting.listen = !options.listen.empty();
   std::string address = meeting.listen ? options.listen : options.address;
@@ -128,6 +126,12 @@ Result<pipeline::LaneSettings> lane_settings(const TransferOptions& options) {
     lane.silence_max = *silence;
   }
   return lane;
+}
+
+// "never", or a time.
+Result<Duration> patience(const std::string& text) {
+  if (text == "never") return pipeline::kForEver;
+  return parse_time(text);
 }
 
 Result<pack::PackSettings> pack_settings(const std::string& compress) {
@@ -164,6 +168,12 @@ Result<SourceSettings> source_settings(const TransferOptions& options) {
     if (!size) return size.take_error();
     settings.size_hint_bytes = *size;
   }
+  if (!options.give_up_after.empty()) {
+    auto give_up = patience(options.give_up_after);
+    if (!give_up) return give_up.take_error();
+    settings.give_up_after = *give_up;
+  }
+  settings.lanes = static_cast<std::size_t>(options.lanes);
   settings.meeting = std::move(*meeting);
   settings.lane = std::move(*lane);
   settings.pack = *packing;
@@ -186,6 +196,12 @@ Result<TargetSettings> target_settings(const TransferOptions& options) {
     if (!linger) return linger.take_error();
     settings.linger = *linger;
   }
+  if (!options.hold.empty()) {
+    auto hold = patience(options.hold);
+    if (!hold) return hold.take_error();
+    settings.hold = *hold;
+  }
+  settings.lanes = static_cast<std::size_t>(options.lanes);
   settings.meeting = std::move(*meeting);
   settings.lane = std::move(*lane);
   settings.consumer = options.command;

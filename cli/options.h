@@ -20,7 +20,7 @@ struct TransferOptions {
   std::string io = "auto";
   std::string compress = "auto";
   std::string limit;
-  std::string give_up_after = "0";
+  int lanes = 0;
   std::string peer_timeout;
   std::string state_folder;
   std::string config_folder;
@@ -28,13 +28,16 @@ struct TransferOptions {
   bool json = false;
   bool quiet = false;
   std::vector<std::string> command;  // after "--"
+  std::string command_line;          // all of it, as one would type it again
   // send
+  std::string give_up_after;
   std::string size;
   std::string session_name;
   bool allow_empty = false;
   // recv
   std::string out;
   std::string linger;
+  std::string hold;
 };
 
 std::string default_config_folder();

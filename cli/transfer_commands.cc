@@ -17,7 +17,7 @@ pipeline::Notices notices_to(Console& console) {
 template <class Settings>
 int transfer(const TransferOptions& options, const std::string& role, Result<Settings> settings, const Status& ready,
              Result<RunResult> (*run_end)(Settings, const RunSettings&)) {
-  Console console(options.json, options.quiet, role);
+  Console console(options.json, options.quiet, role, options.command_line);
   if (!settings) return console.end(settings.error());
   Result<RunSettings> run = run_settings(options);
   if (!run) return console.end(run.error());

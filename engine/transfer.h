@@ -15,6 +15,7 @@ namespace zferry {
 using pipeline::Bottleneck;
 using pipeline::Progress;
 using pipeline::Report;
+using pipeline::Resume;
 using pipeline::SourceSettings;
 using pipeline::TargetSettings;
 

@@ -18,6 +18,8 @@ constexpr std::array kFacts = {
     FaultFacts{Fault::kInterrupted, "interrupted", 12, true, "a signal ended the session"},
     FaultFacts{Fault::kBusy, "busy", 13, true, "the target is in another session"},
     FaultFacts{Fault::kOutcomeUnknown, "outcome-unknown", 14, true, "the far end may or may not have completed"},
+    FaultFacts{Fault::kSessionGone, "session-gone", 15, true, "the other end no longer has this session"},
+    FaultFacts{Fault::kFenced, "fenced", 16, false, "a newer run of the same stream took over"},
     FaultFacts{Fault::kNotAllowed, "not-allowed", 20, false, "the peer is not who it should be, or is not allowed"},
     FaultFacts{Fault::kProtocol, "protocol", 21, false, "the peer broke the protocol or speaks another version"},
     FaultFacts{Fault::kProducerFailed, "producer-failed", 30, false, "the producer failed"},
@@ -30,7 +32,7 @@ constexpr std::array kFacts = {
     FaultFacts{Fault::kStateFailed, "state-failed", 43, false, "the state folder cannot be read or written"},
     FaultFacts{Fault::kDigestMismatch, "digest-mismatch", 50, false, "the two ends computed different digests"},
     FaultFacts{Fault::kDifferentStream, "different-stream", 51, false,
-               "another stream of this identity was already received"},
+               "the target has other bytes under the same identity"},
 };
 
 const FaultFacts* find(std::uint8_t byte) {

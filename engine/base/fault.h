@@ -19,6 +19,8 @@ enum class Fault : std::uint8_t {
   kInterrupted = 12,       // SIGINT or SIGTERM on either end
   kBusy = 13,              // the target is in another session
   kOutcomeUnknown = 14,    // FINAL was sent, no FINAL-ACK came back
+  kSessionGone = 15,       // the other end was started anew and knows nothing of this session
+  kFenced = 16,            // a newer run of the same source took the session over
   kNotAllowed = 20,        // the peer could not prove who it is, or is not on the list
   kProtocol = 21,          // the peer broke the protocol, or speaks another version
   kProducerFailed = 30,    // the producer exited with an error or by a signal
@@ -30,7 +32,7 @@ enum class Fault : std::uint8_t {
   kCannotRun = 42,         // a command could not be started
   kStateFailed = 43,       // the state folder cannot be read or written
   kDigestMismatch = 50,    // both ends finished and their digests differ
-  kDifferentStream = 51,   // a completion record of this identity holds another digest
+  kDifferentStream = 51,   // what the target holds of this identity has other bytes
 };
 
 struct FaultFacts {

@@ -41,9 +41,24 @@ inline constexpr std::chrono::seconds kSilenceMaxMin{2};          // what --peer
 inline constexpr std::chrono::seconds kSilenceMaxMax{600};
 // A frame that takes longer to come is one whose length was damaged on the way: heartbeats would fill it for hours.
 inline constexpr std::chrono::minutes kFrameTimeMax{5};
-inline constexpr std::chrono::seconds kLinger{60};       // a target waits so long for DONE
-inline constexpr std::size_t kErrorTextBytesMax = 1024;  // of a peer's words
-inline constexpr std::size_t kNameBytesMax = 255;        // session names
+inline constexpr std::chrono::seconds kLinger{60};  // a target waits so long for DONE
+
+// Lanes, and getting them back.
+inline constexpr std::size_t kLanesMax = 16;  // of one session
+inline constexpr std::size_t kLanesDefault = 1;
+inline constexpr std::size_t kDialsMax = 4;     // at a time: less than one address may hold unproved
+inline constexpr std::size_t kVisitorsMax = 4;  // lanes at a target that belong to no session yet
+inline constexpr std::chrono::milliseconds kSuspectAfter{
+    2000};  // a lane so silent gets no new block, and a replacement
+inline constexpr std::chrono::milliseconds kRedialFirst{100};
+inline constexpr std::chrono::milliseconds kRedialMost{1000};  // whatever the outage: a packet a second costs nobody
+inline constexpr std::chrono::milliseconds kChallenge{2000};   // so long an older run may show that it lives
+inline constexpr std::chrono::hours kGiveUpAfter{12};          // a night
+inline constexpr std::chrono::minutes kHoldLonger{10};         // than the source's patience, that of the target is
+inline constexpr std::chrono::minutes kAnswerPatience{15};     // for a FINAL-ACK, once everything is sent
+inline constexpr std::size_t kAckWordsMax = 16;                // of the bitmap in an ACK
+inline constexpr std::size_t kErrorTextBytesMax = 1024;        // of a peer's words
+inline constexpr std::size_t kNameBytesMax = 255;              // session names
 
 // Memory of one end. The pool holds raw and packed forms of blocks alike; a stored block has one buffer for both.
 inline constexpr std::size_t kPoolBuffers = 48;

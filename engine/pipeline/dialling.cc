@@ -1,10 +1,15 @@
 #include "pipeline/meeting.h"
-#include "wire/frame.h"
 
 namespace zferry::pipeline {
 
-Dialling::Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role, LaneDone done)
-    : host_(host), meeting_(meeting), dialler_(host, meeting.credentials, lane, role), done_(std::move(done)) {}
+Dialling::Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
+                   const Ticket* ticket, LaneDone done)
+    : host_(host),
+      meeting_(meeting),
+      ticket_(ticket),
+      dialler_(host, meeting.credentials, lane, role, ticket != nullptr),
+      done_(std::move(done)),
+      begun_(host.loop.now()) {}
 
 void Dialling::start() {
   host_.network.connect(meeting_.endpoint, meeting_.connect_patience,
@@ -43,10 +48,8 @@ void Dialling::read_answer() {
 
 // The proof goes before anything else: the other end holds nothing for us until it has it.
 void Dialling::send_proof() {
-  auto proof = std::make_shared<std::vector<std::byte>>(proof_bytes());
-  auto header = wire::encode_frame_header(wire::FrameType::kHeartbeat, 0);
-  std::copy(header.begin(), header.end(), proof->begin());
-  lane_.sealer->seal(header, {}, Bytes(*proof).subspan(wire::kFrameHeaderBytes));
+  if (ticket_ != nullptr) lane_.join = ticket_->join(lane_.transcript);
+  auto proof = std::make_shared<std::vector<std::byte>>(seal_proof(lane_));
   stream_->write(*proof, lifeline_.guard([this, proof](Result<std::size_t> sent) {
     if (!sent) return finish(sent.take_error());
     lane_.stream = std::move(stream_);

@@ -57,6 +57,7 @@ void take_keys(seal::Handshake& handshake, seal::Cipher cipher, const Principal&
   lane.sealer = std::make_unique<seal::Sealer>(cipher, std::move(keys.send));
   lane.opener = std::make_unique<seal::Opener>(cipher, std::move(keys.receive));
   lane.principal = principal;
+  lane.transcript = keys.transcript;
 }
 
 std::string refusal_text(Fault refusal) {
@@ -69,11 +70,22 @@ std::string refusal_text(Fault refusal) {
 
 }  // namespace
 
-std::size_t proof_bytes() { return wire::kFrameOverheadBytes; }
+std::size_t proof_bytes() { return wire::kFrameOverheadBytes + wire::encode(wire::Join{}).size(); }
 
-Dialler::Dialler(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role)
+std::vector<std::byte> seal_proof(EstablishedLane& lane) {
+  std::vector<std::byte> frame(proof_bytes());
+  wire::Message join = wire::encode(lane.join);
+  auto header = wire::encode_frame_header(wire::FrameType::kJoin, join.size());
+  std::copy(header.begin(), header.end(), frame.begin());
+  lane.sealer->seal(header, join, Bytes(frame).subspan(wire::kFrameHeaderBytes));
+  return frame;
+}
+
+Dialler::Dialler(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role,
+                 bool joins)
     : role_(role), prologue_(make_prologue(pattern_of(credentials))) {
   offer_.role = role;
+  offer_.joins = joins;
   for (seal::Cipher cipher : lane.ciphers) offer_.ciphers.push_back(static_cast<std::uint8_t>(cipher));
   if (credentials.secret) {
     principal_ = principal_of_secret(*credentials.secret);
@@ -116,7 +128,7 @@ Status Dialler::read_answer(ConstBytes message, EstablishedLane& lane) {
 Answerer::Answerer(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role)
     : host_(host), credentials_(credentials), settings_(lane), role_(role) {}
 
-Result<std::vector<std::byte>> Answerer::answer(ConstBytes message, bool busy) {
+Result<std::vector<std::byte>> Answerer::answer(ConstBytes message, const std::function<bool(bool joins)>& busy) {
   std::vector<std::byte> prologue = make_prologue(pattern_of(credentials_));
   if (message.size() != limits::kFirstMessageBytes || std::memcmp(message.data(), prologue.data(), 8) != 0)
     return Error{Fault::kProtocol, "what connected does not speak zferry's protocol", {}};
@@ -145,14 +157,13 @@ Result<std::vector<std::byte>> Answerer::answer(ConstBytes message, bool busy) {
   return handshake_->write_message(padded(wire::encode(choice), room));
 }
 
-Fault Answerer::judge(const wire::Offer& offer, bool busy) {
+Fault Answerer::judge(const wire::Offer& offer, const std::function<bool(bool joins)>& busy) {
   if (!credentials_.secret) {
     const auto& allowed = credentials_.allowed;
     if (std::find(allowed.begin(), allowed.end(), principal_) == allowed.end()) return Fault::kNotAllowed;
   }
-  if (busy) return Fault::kBusy;
-  // Lanes that join a session are of a later version.
-  if (offer.version_min > 1 || offer.version_max < 1 || offer.role == role_ || offer.lane != 0) return Fault::kProtocol;
+  if (busy(offer.joins)) return Fault::kBusy;
+  if (offer.version_min > 1 || offer.version_max < 1 || offer.role == role_) return Fault::kProtocol;
   // The first of our own order that the dialler can do as well: whoever is slower at it loses less than the other
   // would.
   for (seal::Cipher mine : settings_.ciphers) {
@@ -169,11 +180,15 @@ Status Answerer::read_proof(ConstBytes frame, EstablishedLane& lane) {
   take_keys(*handshake_, cipher_, principal_, lane);
   Result<wire::FrameHeader> header = wire::decode_frame_header(frame.first(wire::kFrameHeaderBytes));
   if (!header) return header.take_error();
-  if (header->type != wire::FrameType::kHeartbeat || header->sealed_bytes != seal::kTagBytes)
+  wire::Message join(frame.size() - wire::kFrameOverheadBytes);
+  if (header->type != wire::FrameType::kJoin || header->sealed_bytes != join.size() + seal::kTagBytes)
     return Error{Fault::kProtocol, "the dialler's first frame is not what it must be", {}};
-  Status opened = lane.opener->open(frame.first(wire::kFrameHeaderBytes), frame.subspan(wire::kFrameHeaderBytes), {});
+  Status opened = lane.opener->open(frame.first(wire::kFrameHeaderBytes), frame.subspan(wire::kFrameHeaderBytes), join);
   if (!opened)
     return Error{Fault::kNotAllowed, "the dialler could not prove that it is there (a replayed greeting?)", {}};
+  Result<wire::Join> decoded = wire::decode_join(join);
+  if (!decoded) return decoded.take_error();
+  lane.join = *decoded;
   return {};
 }
 

@@ -17,8 +17,8 @@ namespace zferry::pipeline {
 // The dialling end: message 1 out, message 2 in.
 class Dialler {
  public:
-  // REQUIRES: credentials with `own` and `peer`, or `secret`.
-  Dialler(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role);
+  // `joins`: the lane is meant for a session that runs. REQUIRES: credentials with `own` and `peer`, or `secret`.
+  Dialler(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role, bool joins);
   std::vector<std::byte> first_message();
   // Fills in all of `lane` but its stream. Errors: kNotAllowed, kProtocol, kBusy, …: what the listener said, or that it
   // did not open.
@@ -38,19 +38,20 @@ class Dialler {
 class Answerer {
  public:
   Answerer(const Host& host, const Credentials& credentials, const LaneSettings& lane, wire::Role role);
-  // `busy`: a session runs already. The answer to a message 1 that opens; a refusal inside it is told to the dialler
-  // alone. Errors: kNotAllowed or kProtocol: what came is not answered at all.
-  Result<std::vector<std::byte>> answer(ConstBytes message, bool busy);
+  // `busy`: no further lane of this kind (whether it means to join a session) is wanted now. The answer to a message 1
+  // that opens; a refusal inside it is told to the dialler alone. Errors: kNotAllowed or kProtocol: what came is not
+  // answered at all.
+  Result<std::vector<std::byte>> answer(ConstBytes message, const std::function<bool(bool joins)>& busy);
   // Why the dialler was refused in the answer; kNone when it was not.
   Fault refusal() const { return refusal_; }
   // Who claims to be there, after answer(): not proven yet.
   const Principal& claimed() const { return principal_; }
-  // The dialler's first frame: it proves that the dialler is there now. Fills in all of `lane` but its stream. Errors:
-  // kNotAllowed.
+  // The dialler's first frame, JOIN: it proves that the dialler is there now. Fills in all of `lane` but its stream.
+  // Errors: kNotAllowed, kProtocol.
   Status read_proof(ConstBytes frame, EstablishedLane& lane);
 
  private:
-  Fault judge(const wire::Offer& offer, bool busy);
+  Fault judge(const wire::Offer& offer, const std::function<bool(bool joins)>& busy);
 
   const Host& host_;
   const Credentials& credentials_;
@@ -62,7 +63,8 @@ class Answerer {
   std::optional<seal::Handshake> handshake_;
 };
 
-// The dialler's first frame, an empty heartbeat: its length on the wire.
+// The dialler's first frame: its length on the wire, and it, sealed by a lane that has its keys.
 std::size_t proof_bytes();
+std::vector<std::byte> seal_proof(EstablishedLane& lane);
 
 }  // namespace zferry::pipeline

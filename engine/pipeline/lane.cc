@@ -1,14 +1,17 @@
 #include "pipeline/lane.h"
 
+#include <algorithm>
+
 #include "pipeline/lane_receiver.h"
 #include "pipeline/lane_sender.h"
 
 namespace zferry::pipeline {
 
-Lane::Lane(Host& host, const LaneSettings& settings, EstablishedLane established, flow::BufferPool& pool,
-           LaneEvents events)
+Lane::Lane(Host& host, const LaneSettings& settings, std::uint64_t id, EstablishedLane established,
+           flow::BufferPool& pool, LaneEvents events)
     : host_(host),
       settings_(settings),
+      id_(id),
       events_(std::move(events)),
       stream_(std::move(established.stream)),
       peer_(stream_->name()),
@@ -59,6 +62,11 @@ Lane::~Lane() { host_.loop.cancel(beat_); }
 
 void Lane::start() {
   receiver_->start();
+  arm_heartbeat();
+}
+
+void Lane::arm_heartbeat() {
+  beat_due_ = host_.loop.now() + settings_.heartbeat_every;
   beat_ = host_.loop.after(settings_.heartbeat_every, lifeline_.guard([this] { heartbeat(); }));
 }
 
@@ -103,6 +111,8 @@ void Lane::heartbeat() {
   beat_ = 0;
   if (over_) return;
   TimePoint now = host_.loop.now();
+  // While this end's own loop was held up nobody could be heard.
+  if (Duration late = now - beat_due_; late >= settings_.heartbeat_every) heard_ = std::min(now, heard_ + late);
   if (now - heard_ >= settings_.silence_max)
     return lost({Fault::kLinkLost,
                  peer_ + " has been silent for " + std::to_string(static_cast<int>(seconds(now - heard_))) + " s",
@@ -112,7 +122,7 @@ void Lane::heartbeat() {
   bool quiet = !closing_ && sender_->idle() && sender_->sent_bytes() == sent_at_last_beat_;
   sent_at_last_beat_ = sender_->sent_bytes() + (quiet ? wire::kFrameOverheadBytes : 0);  // a beat is no news
   if (quiet) sender_->send(wire::FrameType::kHeartbeat, {});
-  beat_ = host_.loop.after(settings_.heartbeat_every, lifeline_.guard([this] { heartbeat(); }));
+  arm_heartbeat();
 }
 
 }  // namespace zferry::pipeline

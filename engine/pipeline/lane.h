@@ -34,8 +34,8 @@ class LaneReceiver;
 
 class Lane {
  public:
-  // `pool` gives the buffers of the blocks that come in.
-  Lane(Host& host, const LaneSettings& settings, EstablishedLane established, flow::BufferPool& pool,
+  // `id` tells the lanes of an end apart; `pool` gives the buffers of the blocks that come in.
+  Lane(Host& host, const LaneSettings& settings, std::uint64_t id, EstablishedLane established, flow::BufferPool& pool,
        LaneEvents events);
   ~Lane();
   void start();
@@ -50,8 +50,13 @@ class Lane {
   // Takes back the blocks that were not sealed yet: an ABORT need not wait behind them.
   void drop_waiting_blocks();
   bool closing() const { return closing_; }
+  std::uint64_t id() const { return id_; }
+  // When the last byte of the peer came.
+  TimePoint heard() const { return heard_; }
   // Sends what is queued, then hangs up; incoming frames still come. Ends with `closed` or `lost`.
   void close();
+  // The listener's own verdict, for reasons that a lane cannot see: ends with `lost`.
+  void abandon(Error why) { lost(std::move(why)); }
   std::uint64_t sent_bytes() const;
   std::uint64_t received_bytes() const;
   const std::string& peer() const { return peer_; }
@@ -62,9 +67,11 @@ class Lane {
   void lost(Error why);
   void closed();
   void heartbeat();
+  void arm_heartbeat();
 
   Host& host_;
   const LaneSettings& settings_;
+  std::uint64_t id_;
   LaneEvents events_;
   std::unique_ptr<io::ByteStream> stream_;
   std::string peer_;
@@ -77,6 +84,7 @@ class Lane {
   std::unique_ptr<LaneReceiver> receiver_;
   TimePoint heard_;
   std::uint64_t sent_at_last_beat_ = 0;
+  TimePoint beat_due_{};
   io::TimerId beat_ = 0;
   Lifeline lifeline_;
 };

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "io/byte_stream.h"
+#include "pipeline/ticket.h"
 #include "seal/lane_cipher.h"
 #include "seal/noise.h"
 #include "wire/messages.h"
@@ -21,6 +22,8 @@ struct EstablishedLane {
   std::unique_ptr<seal::Sealer> sealer;
   std::unique_ptr<seal::Opener> opener;
   Principal principal{};
+  Transcript transcript{};  // of the handshake
+  wire::Join join{};        // the dialler's: which session the lane is for
 };
 
 }  // namespace zferry::pipeline

@@ -5,42 +5,49 @@
 namespace zferry::pipeline {
 namespace {
 
+// How soon to look again for a buffer, when all hold blocks.
+constexpr Duration kBufferPatience = std::chrono::milliseconds(2);
+
 // What fails before it is authenticated says nothing about the peer: a bit flipped on the way is as likely, and the
 // same command may succeed.
 Error damaged(const Error& how) { return {Fault::kLinkLost, "a frame was damaged on the way (" + how.what + ")", {}}; }
 
 }  // namespace
 
-Status FrameOpener::open(ConstBytes bytes, std::vector<Arrival>& out) {
-  while (!bytes.empty()) {
-    ConstBytes header = bytes.first(wire::kFrameHeaderBytes);
+Result<std::size_t> FrameOpener::open(ConstBytes bytes, std::vector<Arrival>& out) {
+  std::size_t taken = 0;
+  while (taken < bytes.size()) {
+    // More than the window's blocks may be on their way: copies of what another lane brings as well. They wait here,
+    // never the window's own: the pool has a buffer a lane beyond the window.
+    if (block_ && !buffer_) buffer_ = take_buffer_();
+    if (block_ && !buffer_) return taken;
+    ConstBytes header = bytes.subspan(taken, wire::kFrameHeaderBytes);
     Result<wire::FrameHeader> frame = wire::decode_frame_header(header);
     if (!frame) return damaged(frame.error());
-    ConstBytes sealed = bytes.subspan(wire::kFrameHeaderBytes, frame->sealed_bytes);
-    bytes = bytes.subspan(wire::kFrameHeaderBytes + frame->sealed_bytes);
+    ConstBytes sealed = bytes.subspan(taken + wire::kFrameHeaderBytes, frame->sealed_bytes);
+    taken += wire::kFrameHeaderBytes + frame->sealed_bytes;
     if (frame->type == wire::FrameType::kData) {
-      if (Status opened = open_data(header, sealed, out); !opened) return opened;
+      if (Status opened = open_data(header, sealed, out); !opened) return opened.take_error();
       continue;
     }
     std::vector<std::byte> message(sealed.size() - seal::kTagBytes);
     if (Status opened = opener_->open(header, sealed, message); !opened) return damaged(opened.error());
     if (frame->type == wire::FrameType::kBlock) {
-      if (Status begun = begin_block(message); !begun) return begun;
+      if (Status begun = begin_block(message); !begun) return begun.take_error();
       continue;
     }
     if (frame->type == wire::FrameType::kHeartbeat && message.empty()) continue;  // it was heard when its bytes came
     out.push_back({frame->type, std::move(message), {}, {}});
   }
-  return {};
+  return taken;
 }
 
 Status FrameOpener::begin_block(const std::vector<std::byte>& message) {
   if (block_) return Error{Fault::kProtocol, "a block began before the last one was whole", {}};
   Result<wire::Block> block = wire::decode_block(message);
   if (!block) return block.take_error();
-  buffer_ = take_buffer_();
-  if (!buffer_) return Error{Fault::kProtocol, "the peer sent more blocks than it was given credit for", {}};
-  if (block->packed_bytes > buffer_->size()) return Error{Fault::kProtocol, "a block is longer than was agreed", {}};
+  if (block_bytes_max_ == 0) return Error{Fault::kProtocol, "a block came where none is taken", {}};
+  if (block->packed_bytes > block_bytes_max_) return Error{Fault::kProtocol, "a block is longer than was agreed", {}};
   block_ = *block;
   filled_ = 0;
   return {};
@@ -57,6 +64,7 @@ Status FrameOpener::open_data(ConstBytes header, ConstBytes sealed, std::vector<
   if (filled_ < block_->packed_bytes) return {};
   ConstBytes packed = buffer_->first(filled_);
   out.push_back({wire::FrameType::kBlock, {}, *block_, {std::move(buffer_), packed}});
+  buffer_.reset();
   block_.reset();
   return {};
 }
@@ -128,26 +136,42 @@ void LaneReceiver::open_next() {
   filled_ -= *whole;
   std::swap(current_, other_);
   opening_ = true;
+  opened_ = 0;
+  to_open_ = *whole;
+  open_waiting();
+  read_more();
+}
+
+void LaneReceiver::open_waiting() {
   auto arrivals = std::make_shared<std::vector<Arrival>>();
-  auto status = std::make_shared<Status>();
-  auto job = [opener = opener_, memory = other_, bytes = *whole, arrivals, status] {
-    *status = opener->open(ConstBytes(*memory).first(bytes), *arrivals);
+  auto taken = std::make_shared<Result<std::size_t>>(0);
+  auto job = [opener = opener_, memory = other_, from = opened_, bytes = to_open_ - opened_, arrivals, taken] {
+    *taken = opener->open(ConstBytes(*memory).subspan(from, bytes), *arrivals);
   };
-  host_.workers.run(std::move(job), lifeline_.guard([this, arrivals, status] {
-    opening_ = false;
+  host_.workers.run(std::move(job), lifeline_.guard([this, arrivals, taken] {
     // The listener may end this object from inside its events.
-    auto still_here = lifeline_.guard([this, status] {
-      if (*status) return open_next();
-      if (status->error().fault == Fault::kLinkLost) return events_.failed(status->take_error());
-      deaf_ = true;
-      filled_ = 0;
-      read_more();
-      events_.broke(status->take_error());
-    });
+    auto still_here = lifeline_.guard([this, taken] { opened(std::move(*taken)); });
     if (!arrivals->empty()) events_.arrived(std::move(*arrivals));
     still_here();
   }));
+}
+
+void LaneReceiver::opened(Result<std::size_t> taken) {
+  if (taken) {
+    opened_ += *taken;
+    if (opened_ < to_open_) {
+      host_.loop.after(kBufferPatience, lifeline_.guard([this] { open_waiting(); }));
+      return;
+    }
+    opening_ = false;
+    return open_next();
+  }
+  opening_ = false;
+  if (taken.error().fault == Fault::kLinkLost) return events_.failed(taken.take_error());
+  deaf_ = true;
+  filled_ = 0;
   read_more();
+  events_.broke(taken.take_error());
 }
 
 }  // namespace zferry::pipeline

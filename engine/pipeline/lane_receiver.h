@@ -30,10 +30,11 @@ struct Arrival {
 class FrameOpener {
  public:
   FrameOpener(std::unique_ptr<seal::Opener> opener, const flow::BufferPool& pool)
-      : opener_(std::move(opener)), take_buffer_(pool.taker()) {}
-  // Opens the frames that `bytes` holds, all whole. Errors: kLinkLost for what was damaged on the way, kProtocol for
-  // what the peer truly said and must not. What came before an error is in `out`.
-  Status open(ConstBytes bytes, std::vector<Arrival>& out);
+      : opener_(std::move(opener)), take_buffer_(pool.taker()), block_bytes_max_(pool.buffer_bytes()) {}
+  // Opens the frames that `bytes` holds, all whole. Gives how many of the bytes it took: not all where the pool has no
+  // buffer for the next block now. Errors: kLinkLost for what was damaged on the way, kProtocol for what the peer truly
+  // said and must not. What came before an error is in `out`.
+  Result<std::size_t> open(ConstBytes bytes, std::vector<Arrival>& out);
 
  private:
   Status open_data(ConstBytes header, ConstBytes sealed, std::vector<Arrival>& out);
@@ -41,6 +42,7 @@ class FrameOpener {
 
   std::unique_ptr<seal::Opener> opener_;
   std::function<flow::Buffer()> take_buffer_;
+  std::size_t block_bytes_max_;       // 0: this end takes no blocks
   std::optional<wire::Block> block_;  // the one that DATA belongs to
   flow::Buffer buffer_;
   std::size_t filled_ = 0;
@@ -66,6 +68,8 @@ class LaneReceiver {
   using Memory = std::shared_ptr<std::vector<std::byte>>;
   void read_more();
   void open_next();
+  void open_waiting();
+  void opened(Result<std::size_t> taken);
   // Length of the whole frames at the front of the current buffer. Errors: kLinkLost.
   Result<std::size_t> whole_frames() const;
 
@@ -76,6 +80,8 @@ class LaneReceiver {
   Memory current_;  // being filled
   Memory other_;    // being opened, or spare
   std::size_t filled_ = 0;
+  std::size_t opened_ = 0;   // of `other_`: done,
+  std::size_t to_open_ = 0;  // of this
   bool reading_ = false;
   bool opening_ = false;
   bool ended_ = false;

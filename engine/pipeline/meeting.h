@@ -20,11 +20,15 @@ namespace zferry::pipeline {
 
 using LaneDone = std::function<void(Result<EstablishedLane>)>;
 
-// Dials once, and makes the handshake. Errors: kUnreachable, kNotAllowed, kBusy, kProtocol, kLinkLost.
+// Dials once, and makes the handshake; with a ticket, for a session that runs. Errors: kUnreachable, kNotAllowed,
+// kBusy, kProtocol, kLinkLost.
 class Dialling {
  public:
-  Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role, LaneDone done);
+  Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role, const Ticket* ticket,
+           LaneDone done);
+  ~Dialling() { host_.loop.cancel(timer_); }
   void start();
+  TimePoint begun() const { return begun_; }
 
  private:
   void connected(std::unique_ptr<io::ByteStream> stream);
@@ -35,8 +39,10 @@ class Dialling {
 
   Host& host_;
   const MeetingSettings& meeting_;
+  const Ticket* ticket_;
   Dialler dialler_;
   LaneDone done_;
+  TimePoint begun_;
   std::unique_ptr<io::ByteStream> stream_;
   std::shared_ptr<std::vector<std::byte>> answer_;
   std::size_t answer_bytes_ = 0;
@@ -66,17 +72,18 @@ class AddressBook {
   std::map<std::string, Failures> failures_;
 };
 
-// Listens, and hands over each connection that proved itself. Goes on listening (and answering "busy") until it is
-// destroyed.
+// Listens, and hands over each connection that proved itself, until it is destroyed.
 class Reception {
  public:
-  // Called for each established lane; the reception is busy from then on, until set_busy(false).
-  using LaneUp = std::function<void(EstablishedLane)>;
+  struct Events {
+    // Whether no further lane is wanted: of those that mean to join a session, or of the others.
+    std::function<bool(bool joins)> busy;
+    std::function<void(EstablishedLane)> lane_up;
+  };
   Reception(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
-            const Notices& notices, LaneUp lane_up);
+            const Notices& notices, Events events);
   // Errors: as Network::listen.
   Status start();
-  void set_busy(bool busy) { busy_ = busy; }
   std::size_t unproved() const { return guests_.size(); }
 
  private:
@@ -106,8 +113,7 @@ class Reception {
   const LaneSettings& lane_settings_;
   wire::Role role_;
   const Notices& notices_;
-  LaneUp lane_up_;
-  bool busy_ = false;
+  Events events_;
   std::unique_ptr<io::Listener> listener_;
   std::list<Guest> guests_;  // the oldest first
   AddressBook addresses_;

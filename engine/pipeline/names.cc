@@ -2,7 +2,10 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstring>
+
+#include "pipeline/settings.h"
 
 namespace zferry::pipeline {
 
@@ -35,6 +38,17 @@ wire::Id session_identity(const std::optional<wire::Id>& of_stream, const std::s
   crypto_generichash(as_uchar(Bytes(identity)), identity.size(), as_uchar(as_bytes(session_name)), session_name.size(),
                      as_uchar(as_bytes(label)), label.size());
   return identity;
+}
+
+std::uint32_t to_wire_seconds(Duration patience) {
+  if (patience == kForEver) return wire::kForEver;
+  constexpr std::int64_t kNanoseconds = 1'000'000'000;
+  std::int64_t whole = patience.count() / kNanoseconds + (patience.count() % kNanoseconds != 0);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(whole, wire::kForEver - 1));
+}
+
+Duration from_wire_seconds(std::uint32_t seconds) {
+  return seconds == wire::kForEver ? kForEver : Duration(std::chrono::seconds(seconds));
 }
 
 std::string interrupted_text(int signal_number, const std::string& end) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include "wire/messages.h"
 
@@ -18,6 +19,9 @@ std::string record_name(const std::string& kind, std::initializer_list<ConstByte
 // random number.
 wire::Id session_identity(const std::optional<wire::Id>& of_stream, const std::string& session_name,
                           RandomSource& random);
+// Seconds of a patience as messages give them, rounded up, and back.
+std::uint32_t to_wire_seconds(Duration patience);
+Duration from_wire_seconds(std::uint32_t seconds);
 // "the operator ended the source (Interrupt)".
 std::string interrupted_text(int signal_number, const std::string& end);
 

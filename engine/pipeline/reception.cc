@@ -36,13 +36,13 @@ void AddressBook::failed(const std::string& address, TimePoint now) {
 }
 
 Reception::Reception(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
-                     const Notices& notices, LaneUp lane_up)
+                     const Notices& notices, Events events)
     : host_(host),
       meeting_(meeting),
       lane_settings_(lane),
       role_(role),
       notices_(notices),
-      lane_up_(std::move(lane_up)) {}
+      events_(std::move(events)) {}
 
 Status Reception::start() {
   Result<std::unique_ptr<io::Listener>> listener = host_.network.listen(meeting_.endpoint);
@@ -101,7 +101,7 @@ void Reception::read_more(GuestPlace guest, std::size_t wanted) {
 }
 
 void Reception::got_first_message(GuestPlace guest) {
-  Result<std::vector<std::byte>> answer = guest->answerer.answer(*guest->bytes, busy_);
+  Result<std::vector<std::byte>> answer = guest->answerer.answer(*guest->bytes, events_.busy);
   if (!answer) return turn_away(guest, answer.error());
   guest->answered = true;
   auto out = std::make_shared<std::vector<std::byte>>(std::move(*answer));
@@ -123,11 +123,9 @@ void Reception::got_proof(GuestPlace guest) {
   Status proved = guest->answerer.read_proof(ConstBytes(*guest->bytes).first(proof_bytes()), lane);
   if (!proved) return turn_away(guest, proved.error());
   addresses_.proved(guest->address);
-  if (busy_) return turn_away(guest, {Fault::kBusy, "a session runs already", {}});
   lane.stream = std::move(guest->stream);
   dismiss(guest);
-  busy_ = true;
-  lane_up_(std::move(lane));
+  events_.lane_up(std::move(lane));
 }
 
 void Reception::turn_away(GuestPlace guest, const Error& why) {

@@ -5,19 +5,31 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.h"
 #include "session/ending.h"
 
 namespace zferry::pipeline {
 
 enum class Bottleneck { kUnknown, kSource, kCpu, kLink, kTarget };
 
+// What cuts and earlier runs cost, and what they did not.
+struct Resume {
+  std::uint64_t skipped_bytes = 0;     // of the stream: the target had them, and they were found equal
+  std::uint64_t sent_again_bytes = 0;  // of packed blocks, after a lane was lost
+  std::uint64_t reconnects = 0;        // how often a link that was gone came back
+  std::uint64_t lanes_lost = 0;
+  Duration without_link{0};
+};
+
 struct Progress {
   std::uint64_t stream_bytes = 0;     // read at the source, written at the target
   std::uint64_t acked_bytes = 0;      // source: received by the target
   std::uint64_t wire_bytes = 0;       // frames sent or received on the link, both directions' payload of this end
   std::uint64_t size_hint_bytes = 0;  // 0: unknown
+  std::size_t lanes = 0;              // that carry, now
+  Resume resume;
   Bottleneck bottleneck = Bottleneck::kUnknown;
-  std::string stage;  // "waiting", "streaming", "finishing"
+  std::string stage;  // "waiting", "streaming", "comparing", "reconnecting", "finishing"
 };
 
 struct Report {

@@ -34,6 +34,8 @@ struct LaneSettings {
   std::uint64_t rate_bytes_per_s = 0;  // of what goes onto the link; 0: as fast as it takes it
 };
 
+inline constexpr Duration kForEver = Duration::max();
+
 struct MeetingSettings {
   bool listen = false;  // else dial
   io::Endpoint endpoint;
@@ -58,6 +60,8 @@ struct SourceSettings {
   std::vector<std::string> producer;  // argv; empty: standard input
   std::string session_name;           // identity of what is not a ZFS stream; empty: random
   std::uint64_t size_hint_bytes = 0;
+  std::size_t lanes = 0;                          // 0: as many as the target likes
+  Duration give_up_after = limits::kGiveUpAfter;  // without a link; kForEver: never. 0: no reconnect
   bool allow_empty = false;
   std::size_t pool_buffers = limits::kPoolBuffers;
   Notices notices;
@@ -69,6 +73,8 @@ struct TargetSettings {
   std::vector<std::string> consumer;  // argv; empty: out_path, or standard output
   std::string out_path;
   Duration linger = limits::kLinger;
+  std::size_t lanes = 0;         // 0: as many as the source likes
+  std::optional<Duration> hold;  // without a link; kForEver: never ends. Nothing: longer than the source tries
   Duration consumer_grace = std::chrono::seconds(10);  // for a consumer to end by itself once its input is closed
   std::size_t pool_buffers = limits::kPoolBuffers;
   Notices notices;

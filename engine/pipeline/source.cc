@@ -1,6 +1,7 @@
 #include "pipeline/source.h"
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 #include <vector>
 
@@ -12,14 +13,30 @@ using session::SourceAction;
 using session::SourceNews;
 using session::SourceState;
 
+namespace {
+
+// A signal to the terminal's whole group may end the producer just before it reaches us: which of the two it was is
+// told by waiting this long.
+constexpr Duration kSignalGrace = std::chrono::milliseconds(300);
+
+bool ended_by_operator(const io::ExitStatus& exit) {
+  return exit.by_signal && (exit.number == SIGINT || exit.number == SIGTERM || exit.number == SIGHUP);
+}
+
+}  // namespace
+
 Source::Source(Host& host, const SourceSettings& settings, std::function<void(const Report&)> done)
     : host_(host),
       settings_(settings),
       done_(std::move(done)),
       driver_(
           host.loop, session::SourceCore(),
-          {[this](SourceAction action) { act(action); }, [this] { return still_moving(); }, settings.notices.event}) {
+          {[this](SourceAction action) { act(action); }, [this] { return still_moving(); }, settings.notices.event}),
+      link_(host, settings.meeting, settings.lane, wire::Role::kSource, no_blocks_, settings.notices, link_events()),
+      give_up_after_(settings.give_up_after) {
   report_.producer = settings.producer.empty() ? "unknown" : "";
+  host_.random.fill(std::as_writable_bytes(std::span(&open_.incarnation, 1)));
+  open_.incarnation |= 1;  // never 0
 }
 
 Source::~Source() = default;
@@ -30,20 +47,8 @@ void Source::start() {
     state_usable_ = false;
     warn("an outcome that stays open cannot be remembered: " + prepared.error().what);
   }
-  if (!settings_.meeting.listen) {
-    auto met = lifeline_.guard([this](Result<EstablishedLane> lane) {
-      if (!lane) return driver_.feed(Event::kLaneLost, {lane.take_error()});
-      lane_up(std::move(*lane));
-    });
-    // std::function wants what can be copied; the lane itself cannot, so it goes by way of its result.
-    dialling_ =
-        std::make_unique<Dialling>(host_, settings_.meeting, settings_.lane, wire::Role::kSource, std::move(met));
-    return dialling_->start();
-  }
-  reception_ =
-      std::make_unique<Reception>(host_, settings_.meeting, settings_.lane, wire::Role::kSource, settings_.notices,
-                                  lifeline_.guard([this](EstablishedLane lane) { lane_up(std::move(lane)); }));
-  if (Status listening = reception_->start(); !listening) driver_.feed(Event::kLocalFailed, {listening.take_error()});
+  link_.set_patience(give_up_after_);
+  link_.start();
 }
 
 void Source::interrupt(int signal_number) {
@@ -53,8 +58,9 @@ void Source::interrupt(int signal_number) {
 
 // While closing: our last words are still on their way out, over a link that may be slow.
 bool Source::still_moving() {
-  if (!lane_ || !lane_->closing()) return false;
-  return std::exchange(sent_when_asked_, lane_->sent_bytes()) != lane_->sent_bytes();
+  if (!link_.closing()) return false;
+  std::uint64_t sent = link_.statistics().sent_bytes;
+  return std::exchange(sent_when_asked_, sent) != sent;
 }
 
 void Source::act(SourceAction action) {
@@ -67,13 +73,16 @@ void Source::act(SourceAction action) {
     case SourceAction::kStartCompare: return start_flow(true);
     case SourceAction::kSaveMarker: return save_marker();
     case SourceAction::kClearMarker:
-      if (nameless_) return;
+      if (!open_.nameable) return;
       if (Status removed = host_.files.state().remove(marker_); !removed) warn(removed.error().what);
       return;
     case SourceAction::kSendFinal: return send_final();
-    case SourceAction::kSendDone: return lane_->send(wire::FrameType::kDone, {});
+    case SourceAction::kSendDone:
+      if (Lane* lane = link_.best()) lane->send(wire::FrameType::kDone, {});
+      return;
     case SourceAction::kSendAbort: return send_abort();
-    case SourceAction::kCloseLane: return lane_->close();
+    case SourceAction::kSendLeave: return send_leave();
+    case SourceAction::kCloseLink: return link_.close();
     case SourceAction::kFinish: return finish();
     case SourceAction::kNoteFault:
     case SourceAction::kNoteBreach:
@@ -84,28 +93,46 @@ void Source::act(SourceAction action) {
   }
 }
 
-void Source::lane_up(EstablishedLane established) {
-  LaneEvents events;
-  events.message = [this](wire::FrameType type, ConstBytes bytes) { lane_message(type, bytes); };
-  events.block = [this](const wire::Block&, const flow::Slice&) {
+Link::Events Source::link_events() {
+  Link::Events events;
+  events.fresh = [this](Lane&) { driver_.feed(Event::kLinkUp); };
+  events.joined = [this](Lane&) { link_back(); };
+  events.lane_lost = [this](Lane& lane) {
+    flight_.lane_lost(lane.id());
+    driver_.feed(Event::kLaneLost);
+  };
+  events.down = [this](const Error& why) { link_down(why); };
+  events.lost = [this](Error why) { driver_.feed(Event::kLinkLost, {std::move(why)}); };
+  events.message = [this](Lane& lane, wire::FrameType type, ConstBytes bytes) { lane_message(lane, type, bytes); };
+  events.block = [this](Lane&, const wire::Block&, const flow::Slice&) {
     broke({Fault::kProtocol, "the target sent a block", {}});
   };
-  events.broke = [this](Error why) { broke(std::move(why)); };
   events.room = [this] { pump(); };
-  events.lost = [this](Error why) { driver_.feed(Event::kLaneLost, {std::move(why)}); };
-  events.closed = [this] { driver_.feed(Event::kLaneClosed); };
-  lane_ = std::make_unique<Lane>(host_, settings_.lane, std::move(established), no_blocks_, std::move(events));
-  report_.peer = lane_->peer();
-  report_.cipher = seal::cipher_name(lane_->cipher());
-  lane_->start();
-  driver_.feed(Event::kLaneUp);
+  events.drained = [] {};
+  events.broke = [this](Lane&, Error why) { broke(std::move(why)); };
+  events.visitor_left = [](const std::string&) {};
+  events.closed = [this] { driver_.feed(Event::kLinkClosed); };
+  return events;
+}
+
+void Source::link_down(const Error& why) {
+  bool outcome_open = core().state() == SourceState::kFinalSent;
+  warn(why.what + "; " + (settings_.meeting.listen ? "waiting for it to come back" : "trying to get it back") +
+       (outcome_open ? ": everything is sent, only the answer is missing" : ""));
+}
+
+void Source::link_back() {
+  LinkStatistics link = link_.statistics();
+  if (std::exchange(reconnects_told_, link.reconnects) != link.reconnects)
+    info("the link is back; " + std::to_string(static_cast<long>(seconds(link.without_link))) + " s without it so far");
+  driver_.feed(Event::kLinkBack);
 }
 
 void Source::broke(Error why) { driver_.feed(Event::kPeerBroke, {std::move(why)}); }
 
 // A message is acted on at its turn, by the state of then. The target's ABORT overtakes what waits: the lane may be
 // over with it, and what this end would say then nobody hears, so both ends name the target's fault.
-void Source::lane_message(wire::FrameType type, ConstBytes bytes) {
+void Source::lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes) {
   if (type == wire::FrameType::kAbort) {
     auto abort = wire::decode_abort(bytes);
     if (!abort) return broke(abort.take_error());
@@ -113,55 +140,74 @@ void Source::lane_message(wire::FrameType type, ConstBytes bytes) {
         Event::kPeerAborted,
         {{abort->fault, "the target says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}}});
   }
-  driver_.later([this, type, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] { serve_message(type, copy); });
+  driver_.later([this, id = lane.id(), type, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
+    serve_message(id, type, copy);
+  });
 }
 
-void Source::serve_message(wire::FrameType type, ConstBytes bytes) {
+void Source::serve_message(std::uint64_t lane, wire::FrameType type, ConstBytes bytes) {
   auto breach = [this](Error error) { driver_.step(Event::kPeerBroke, {std::move(error)}); };
-  SourceNews news;
   switch (type) {
     case wire::FrameType::kOpened: {
       auto opened = wire::decode_opened(bytes);
-      if (!opened) return breach(opened.take_error());
-      if (core().state() == SourceState::kOpening) opened_ = *opened;
-      news.credit = std::min<std::uint64_t>(opened->credit, settings_.pool_buffers);
-      return driver_.step(opened->how == wire::OpenedHow::kFromStart ? Event::kOpenedFromStart : Event::kOpenedAlready,
-                          news);
+      return opened ? got_opened(lane, *opened) : breach(opened.take_error());
     }
     case wire::FrameType::kAck: {
       auto ack = wire::decode_ack(bytes);
-      if (!ack) return breach(ack.take_error());
-      return got_ack(*ack);
+      return ack ? got_ack(*ack) : breach(ack.take_error());
     }
     case wire::FrameType::kFinalAck: {
       auto final_ack = wire::decode_final_ack(bytes);
-      if (!final_ack) return breach(final_ack.take_error());
-      bool already = opened_ && opened_->how == wire::OpenedHow::kAlreadyReceived;
-      if (pipeline_ && (final_ack->stream_bytes != pipeline_->stream_bytes() ||
-                        already != (final_ack->completion == wire::Completion::kAlreadyReceived)))
-        return breach({Fault::kProtocol, "the target acknowledged another stream than was sent", {}});
-      news.completion = final_ack->completion;
-      return driver_.step(Event::kFinalAck, news);
+      return final_ack ? got_final_ack(*final_ack) : breach(final_ack.take_error());
     }
     default: return breach({Fault::kProtocol, "the target sent a " + std::string(wire::frame_type_name(type)), {}});
   }
 }
 
-void Source::got_ack(const wire::Ack& ack) {
-  if (ack.received > next_number_)
-    return driver_.step(Event::kPeerBroke, {{Fault::kProtocol, "the target acknowledged what was not sent", {}}});
-  while (!unacknowledged_.empty() && unacknowledged_.front().number < ack.received) {
-    report_.progress.acked_bytes = unacknowledged_.front().end_offset;
-    unacknowledged_.pop_front();
+void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
+  bool already = opened.how == wire::OpenedHow::kAlreadyReceived;
+  Lane* lane = link_.lane(lane_id);
+  if (lane == nullptr) return;  // it is gone: the target will be asked again
+  if (core().state() == SourceState::kOpening) {
+    opened_ = opened;
+    link_.adopt(*lane, seal::SecretBytes(opened.leaf_key), open_.incarnation);
+    link_.set_lanes(opened.lanes);
+    // The last attempt to come back shall not meet a target that has just let go.
+    if (opened.hold_s != wire::kForEver)
+      give_up_after_ = std::min<Duration>(give_up_after_, std::chrono::seconds(opened.hold_s));
+    link_.set_patience(give_up_after_);
+    next_number_ = opened.next_number;
   }
   SourceNews news;
-  // No more than this end could ever need, whatever the target claims to have room for.
-  news.credit = std::min<std::uint64_t>(ack.credit, ack.received + settings_.pool_buffers);
+  news.credit = std::min<std::uint64_t>(opened.credit, opened.next_number + settings_.pool_buffers);
+  driver_.step(already ? Event::kOpenedAlready : Event::kOpened, news);
+}
+
+void Source::got_ack(const wire::Ack& ack) {
+  SourceNews news;
+  bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kFinalSent;
+  if (flowing) {
+    if (ack.received > next_number_)
+      return driver_.step(Event::kPeerBroke, {{Fault::kProtocol, "the target acknowledged what was not sent", {}}});
+    flight_.acknowledge(ack);
+    // No more than this end could ever need, whatever the target claims to have room for.
+    news.credit = std::min<std::uint64_t>(ack.credit, ack.received + settings_.pool_buffers);
+  }
   driver_.step(Event::kAck, news);
 }
 
+void Source::got_final_ack(const wire::FinalAck& final_ack) {
+  bool already = opened_ && opened_->how == wire::OpenedHow::kAlreadyReceived;
+  bool same = already == (final_ack.completion == wire::Completion::kAlreadyReceived);
+  if (pipeline_ && (final_ack.stream_bytes != pipeline_->stream_bytes() || !same))
+    return driver_.step(Event::kPeerBroke,
+                        {{Fault::kProtocol, "the target acknowledged another stream than was sent", {}}});
+  SourceNews news;
+  news.completion = final_ack.completion;
+  driver_.step(Event::kFinalAck, news);
+}
+
 void Source::start_input() {
-  dialling_.reset();
   if (settings_.producer.empty()) {
     auto input = host_.files.standard_input();
     if (!input) return driver_.feed(Event::kLocalFailed, {input.take_error()});
@@ -177,7 +223,11 @@ void Source::start_input() {
     }));
   }
   SendPipeline::Events events;
-  events.wanted = [this] { return lane_ && lane_->has_room() && (opened_ && next_number_ < core().credit()); };
+  events.wanted = [this] {
+    if (!opened_ || next_number_ >= core().credit()) return false;
+    std::vector<Lane*> lanes = link_.carriers();
+    return std::any_of(lanes.begin(), lanes.end(), [](const Lane* lane) { return lane->has_room(); });
+  };
   events.identified = [this] { driver_.feed(Event::kIdentified); };
   events.ready = [this] { pump(); };
   events.input_ended = [this] { check_whole(); };
@@ -190,6 +240,7 @@ void Source::start_input() {
 
 void Source::stop_input() {
   report_.progress = progress();
+  comparing_only_ = pipeline_ && pipeline_->skipping();
   pipeline_.reset();
   input_.reset();
   producer_.reset();
@@ -197,21 +248,47 @@ void Source::stop_input() {
 
 void Source::start_flow(bool compare_only) {
   report_.progress.stage = compare_only ? "comparing" : "streaming";
-  pipeline_->begin(seal::SecretBytes(opened_->leaf_key), compare_only);
+  ResumePoint from = ResumePoint::compare_only();
+  if (!compare_only) {
+    from = {opened_->next_number, opened_->offset, {}};
+    for (const wire::Mark& mark : opened_->marks) from.marks.push_back({mark.stream_bytes, mark.digest});
+  }
+  if (opened_->how == wire::OpenedHow::kContinue)
+    info("the target has " + std::to_string(opened_->offset) + " bytes of it already: comparing, then going on there");
+  pipeline_->begin(seal::SecretBytes(opened_->leaf_key), std::move(from));
   check_whole();
 }
 
+// A lane pulls when it has room: one block each, in turn, until none has.
 void Source::pump() {
-  if (!pipeline_ || core().state() == SourceState::kAborting) return;
-  while (lane_->has_room()) {
-    std::optional<OutgoingBlock> block = pipeline_->next_block(core().credit());
-    if (!block) break;
-    next_number_ = block->header.number + 1;
-    unacknowledged_.push_back({block->header.number, block->header.offset + block->header.raw_bytes, block->packed});
-    lane_->send_block(block->header, std::move(block->packed));
+  bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kFinalSent;
+  if (!pipeline_ || !flowing) return;
+  bool room = false;
+  for (bool loaded = true; loaded;) {
+    loaded = room = false;
+    for (Lane* lane : link_.carriers()) {
+      if (!lane->has_room()) continue;
+      room = true;
+      loaded |= load(*lane);
+    }
   }
-  if (lane_->has_room()) pipeline_->pull();
+  if (room) pipeline_->pull();
   check_whole();
+}
+
+// What lost its lane goes before what is new.
+bool Source::load(Lane& lane) {
+  if (flight_.has_homeless()) {
+    Flight::Passenger block = flight_.take_homeless(lane.id());
+    lane.send_block(block.header, std::move(block.packed));
+    return true;
+  }
+  std::optional<OutgoingBlock> block = pipeline_->next_block(core().credit());
+  if (!block) return false;
+  next_number_ = block->header.number + 1;
+  flight_.add(block->header, block->packed, lane.id());
+  lane.send_block(block->header, std::move(block->packed));
+  return true;
 }
 
 // The stream is whole when the producer vouches for it (where it can), nothing is missing at its end, and everything is
@@ -224,13 +301,20 @@ void Source::check_whole() {
     input_judged_ = true;
     if (Status good = judge_input(); !good) {
       whole_ = true;
-      return driver_.feed(Event::kLocalFailed, {good.take_error()});
+      return fail_input(good.take_error());
     }
   }
   bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kComparing;
   if (!flowing || !pipeline_->drained()) return;
   whole_ = true;
   driver_.feed(Event::kStreamWhole);
+}
+
+// The operator's signal, if that is what ended the input, may be about to reach us as well: then it is what counts.
+void Source::fail_input(Error why) {
+  bool maybe_operator = producer_exit_ ? ended_by_operator(*producer_exit_) : why.fault == Fault::kStreamIncomplete;
+  if (!maybe_operator) return driver_.feed(Event::kLocalFailed, {std::move(why)});
+  host_.loop.after(kSignalGrace, lifeline_.guard([this, why] { driver_.feed(Event::kLocalFailed, {why}); }));
 }
 
 Status Source::judge_input() {
@@ -259,25 +343,31 @@ Status Source::judge_input() {
 void Source::warn(const std::string& text) const {
   if (settings_.notices.warning) settings_.notices.warning(text);
 }
+void Source::info(const std::string& text) const {
+  if (settings_.notices.info) settings_.notices.info(text);
+}
 
+// The same again where the lane was lost before the answer came.
 void Source::send_open() {
-  const zstream::WalkSummary& summary = pipeline_->walker().summary();
-  report_.stream_name = settings_.session_name.empty() ? summary.toname : escaped(settings_.session_name);
-  auto of_stream = pipeline_->walker().identity();
-  identity_ = session_identity(of_stream, settings_.session_name, host_.random);
-  marker_ = record_name("unknown", {ConstBytes(identity_), ConstBytes(lane_->principal())});
-
-  wire::Open open;
-  open.identity = identity_;
-  host_.random.fill(std::as_writable_bytes(std::span(&open.incarnation, 1)));
-  open.kind = of_stream ? wire::StreamKind::kZfs : wire::StreamKind::kOpaque;
-  open.block_bytes_max = static_cast<std::uint32_t>(settings_.lane.block_bytes);
-  open.size_hint_bytes = settings_.size_hint_bytes;
-  open.name = report_.stream_name.substr(0, limits::kNameBytesMax);
-  // A stream that cannot be told from another has no earlier run, and nobody will ask for its outcome.
-  nameless_ = !of_stream && settings_.session_name.empty();
-  if (!nameless_) open.earlier_run = earlier_run();
-  lane_->send(wire::FrameType::kOpen, wire::encode(open));
+  Lane* lane = link_.best();
+  if (lane == nullptr) return;
+  if (open_.identity == wire::Id{}) {
+    const zstream::WalkSummary& summary = pipeline_->walker().summary();
+    report_.stream_name = settings_.session_name.empty() ? summary.toname : escaped(settings_.session_name);
+    auto of_stream = pipeline_->walker().identity();
+    open_.identity = session_identity(of_stream, settings_.session_name, host_.random);
+    open_.kind = of_stream ? wire::StreamKind::kZfs : wire::StreamKind::kOpaque;
+    // A stream that cannot be told from another has no earlier run, and nobody will ask for its outcome.
+    open_.nameable = of_stream || !settings_.session_name.empty();
+    open_.lanes = static_cast<std::uint8_t>(settings_.lanes);
+    open_.give_up_s = to_wire_seconds(settings_.give_up_after);
+    open_.block_bytes_max = static_cast<std::uint32_t>(settings_.lane.block_bytes);
+    open_.size_hint_bytes = settings_.size_hint_bytes;
+    open_.name = report_.stream_name.substr(0, limits::kNameBytesMax);
+    marker_ = record_name("unknown", {ConstBytes(open_.identity), ConstBytes(lane->principal())});
+    if (open_.nameable) open_.earlier_run = earlier_run();
+  }
+  lane->send(wire::FrameType::kOpen, wire::encode(open_));
 }
 
 wire::EarlierRun Source::earlier_run() const {
@@ -292,7 +382,7 @@ wire::EarlierRun Source::earlier_run() const {
 
 // On disk before FINAL goes, and off the loop: a slow disk must not look like a dead link.
 void Source::save_marker() {
-  if (nameless_) return;
+  if (!open_.nameable) return;
   marker_in_work_ = true;
   auto saved = std::make_shared<Status>();
   auto job = [saved, &state = host_.files.state(), name = marker_] {
@@ -306,8 +396,11 @@ void Source::save_marker() {
 }
 
 void Source::send_final() {
+  // Nothing is left to send: what is awaited is one word, and a later run can ask for it as well.
+  link_.set_patience(std::min<Duration>(give_up_after_, limits::kAnswerPatience));
   final_waits_ = marker_in_work_;
-  if (final_waits_ || !lane_ || !pipeline_) return;
+  Lane* lane = link_.best();
+  if (final_waits_ || lane == nullptr || !pipeline_) return;
   report_.progress.stage = "finishing";
   StreamEnd end = pipeline_->end();
   wire::Final final;
@@ -316,27 +409,49 @@ void Source::send_final() {
   final.digest = end.digest;
   final.producer = producer_exit_ ? wire::ProducerExit::kSuccess : wire::ProducerExit::kUnknown;
   report_.digest = to_hex(end.digest);
-  lane_->send(wire::FrameType::kFinal, wire::encode(final));
+  lane->send(wire::FrameType::kFinal, wire::encode(final));
 }
 
+// What failed while the target's own part was being compared has not touched what the target holds.
 void Source::send_abort() {
-  lane_->drop_waiting_blocks();
+  if (comparing_only_) return link_.send_everywhere(wire::FrameType::kLeave, {});
   const Error& error = core().ending().error;
-  lane_->send(wire::FrameType::kAbort,
-              wire::encode(wire::Abort{error.fault, error.what.substr(0, limits::kErrorTextBytesMax)}));
+  link_.send_everywhere(wire::FrameType::kAbort,
+                        wire::encode(wire::Abort{error.fault, error.what.substr(0, limits::kErrorTextBytesMax)}));
+}
+
+// The target holds what can be gone on with; what cannot be named cannot be.
+void Source::send_leave() {
+  if (!open_.nameable && opened_) return send_abort();
+  link_.send_everywhere(wire::FrameType::kLeave, {});
 }
 
 Bottleneck Source::bottleneck() const {
-  if (!pipeline_ || !lane_ || core().state() != SourceState::kStreaming) return Bottleneck::kUnknown;
+  if (!pipeline_ || core().state() != SourceState::kStreaming) return Bottleneck::kUnknown;
   if (pipeline_->ready() > 0 && next_number_ >= core().credit()) return Bottleneck::kTarget;
-  if (!lane_->has_room()) return Bottleneck::kLink;
+  std::vector<Lane*> lanes = link_.carriers();
+  if (std::none_of(lanes.begin(), lanes.end(), [](const Lane* lane) { return lane->has_room(); }))
+    return Bottleneck::kLink;
   return pipeline_->in_work() > 1 ? Bottleneck::kCpu : Bottleneck::kSource;
 }
 
 Progress Source::progress() const {
   Progress progress = report_.progress;
-  if (pipeline_) progress.stream_bytes = pipeline_->stream_bytes();
-  if (lane_) progress.wire_bytes = lane_->sent_bytes();
+  LinkStatistics link = link_.statistics();
+  if (pipeline_) {
+    progress.stream_bytes = pipeline_->stream_bytes();
+    progress.resume.skipped_bytes = pipeline_->skipped_bytes();
+  }
+  progress.acked_bytes = std::max(progress.resume.skipped_bytes, flight_.acknowledged_bytes());
+  progress.wire_bytes = link.sent_bytes;
+  progress.resume.sent_again_bytes = flight_.sent_again_bytes();
+  progress.resume.reconnects = link.reconnects;
+  progress.resume.lanes_lost = link.lanes_lost;
+  progress.resume.without_link = link.without_link;
+  progress.lanes = link_.carriers().size();
+  if (progress.stage == "streaming" && pipeline_ && pipeline_->skipping()) progress.stage = "comparing";
+  if (core().state() != SourceState::kConnecting && progress.lanes == 0 && !link_.closing())
+    progress.stage = "reconnecting";
   progress.size_hint_bytes = settings_.size_hint_bytes;
   progress.bottleneck = bottleneck();
   return progress;
@@ -354,6 +469,8 @@ Report Source::abandoned() const {
 
 void Source::finish() {
   report_.progress = progress();
+  report_.peer = link_.peer();
+  report_.cipher = seal::cipher_name(link_.cipher());
   report_.ending = core().ending();
   if (pipeline_) {
     report_.checksums_verified = pipeline_->checksums_verified();

@@ -1,17 +1,16 @@
-// Source: one run of `zferry send`: meets the target, runs the session by SourceCore's decisions, feeds the lane from
+// Source: one run of `zferry send`: meets the target, runs the session by SourceCore's decisions, feeds the lanes from
 // the SendPipeline. Mirror: target.h. Threading: the loop's.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 
 #include "base/lifeline.h"
 #include "pipeline/core_driver.h"
+#include "pipeline/flight.h"
 #include "pipeline/host.h"
-#include "pipeline/lane.h"
-#include "pipeline/meeting.h"
+#include "pipeline/link.h"
 #include "pipeline/report.h"
 #include "pipeline/send_pipeline.h"
 #include "pipeline/settings.h"
@@ -35,33 +34,35 @@ class Source {
  private:
   using Driver = CoreDriver<session::SourceCore, session::SourceTraits, session::SourceNews>;
   using Event = session::SourceEvent;
-  // A block on the link, until the target has it.
-  struct Unacknowledged {
-    std::uint64_t number;
-    std::uint64_t end_offset;
-    flow::Slice packed;
-  };
 
   void act(session::SourceAction action);
-  void lane_up(EstablishedLane established);
+  Link::Events link_events();
   const session::SourceCore& core() const { return driver_.core(); }
-  void lane_message(wire::FrameType type, ConstBytes bytes);
-  void serve_message(wire::FrameType type, ConstBytes bytes);
+  void link_down(const Error& why);
+  void link_back();
+  void lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes);
+  void serve_message(std::uint64_t lane, wire::FrameType type, ConstBytes bytes);
   void broke(Error why);
   bool still_moving();
+  void got_opened(std::uint64_t lane, const wire::Opened& opened);
   void got_ack(const wire::Ack& ack);
+  void got_final_ack(const wire::FinalAck& final_ack);
   void start_input();
   void stop_input();
   void start_flow(bool compare_only);
   void pump();
+  bool load(Lane& lane);
   void check_whole();
+  void fail_input(Error why);
   Status judge_input();
   void warn(const std::string& text) const;
+  void info(const std::string& text) const;
   void send_open();
   wire::EarlierRun earlier_run() const;
   void save_marker();
   void send_final();
   void send_abort();
+  void send_leave();
   void finish();
   Bottleneck bottleneck() const;
 
@@ -69,28 +70,27 @@ class Source {
   const SourceSettings& settings_;
   std::function<void(const Report&)> done_;
   Driver driver_;
-
-  std::unique_ptr<Dialling> dialling_;
-  std::unique_ptr<Reception> reception_;
-  flow::BufferPool no_blocks_{0, 0};  // a source's lane receives none
-  std::unique_ptr<Lane> lane_;
+  flow::BufferPool no_blocks_{0, 0};  // a source's lanes receive none
+  Link link_;
+  Duration give_up_after_;
   std::uint64_t sent_when_asked_ = 0;
+  std::uint64_t reconnects_told_ = 0;
 
   std::unique_ptr<io::Child> producer_;
   std::unique_ptr<io::ByteStream> input_;
   std::optional<io::ExitStatus> producer_exit_;
   std::unique_ptr<SendPipeline> pipeline_;
   std::optional<wire::Opened> opened_;
-  std::deque<Unacknowledged> unacknowledged_;
+  Flight flight_;
   std::uint64_t next_number_ = 0;
   bool input_judged_ = false;
   bool whole_ = false;  // the core was told how the input ended
-  wire::Id identity_{};
+  wire::Open open_;
   std::string marker_;
   bool marker_in_work_ = false;  // FINAL waits until it is on disk
   bool final_waits_ = false;
   bool state_usable_ = true;
-  bool nameless_ = false;  // neither a ZFS stream nor named: no run of it can be told from another
+  bool comparing_only_ = false;  // it ended before anything new was sent
   Report report_;
   Lifeline lifeline_;
 };

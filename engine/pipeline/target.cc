@@ -1,76 +1,358 @@
 #include "pipeline/target.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
+
+#include "pipeline/names.h"
 
 namespace zferry::pipeline {
+namespace {
+
+// `zfs receive -s` keeps what it took: its token is how to go on.
+std::string after_interrupt(const TargetSettings& settings) {
+  const std::vector<std::string>& argv = settings.consumer;
+  bool keeps = argv.size() > 2 && std::find(argv.begin(), argv.end(), "-s") != argv.end();
+  bool receive = std::find(argv.begin(), argv.end(), "receive") != argv.end() ||
+                 std::find(argv.begin(), argv.end(), "recv") != argv.end();
+  if (!keeps || !receive) return "run the same command again";
+  return "run the same command again; if \"zfs get -H -o value receive_resume_token " + argv.back() +
+         "\" prints a token, send that at the source: zferry send ... -- zfs send -t TOKEN";
+}
+
+}  // namespace
+
+using session::TargetAction;
+using session::TargetNews;
+using session::TargetState;
 
 Target::Target(Host& host, const TargetSettings& settings, std::function<void(const Report&)> done)
-    : host_(host), settings_(settings), done_(std::move(done)) {}
+    : host_(host),
+      settings_(settings),
+      done_(std::move(done)),
+      driver_(
+          host.loop, session::TargetCore(settings.linger),
+          {[this](TargetAction action) { act(action); }, [this] { return still_moving(); }, settings.notices.event}),
+      // A buffer a lane beyond the window: each may hold a copy of what another lane brought.
+      packed_pool_(settings.pool_buffers / 2 + limits::kLanesMax, settings.lane.block_bytes),
+      link_(host, settings.meeting, settings.lane, wire::Role::kTarget, packed_pool_, settings.notices, link_events()),
+      leaf_key_(seal::SecretBytes::random(host.random)) {
+  report_.progress.stage = "waiting";
+}
 
-Target::~Target() { host_.loop.cancel(linger_timer_); }
+Target::~Target() = default;
 
 void Target::start() {
-  session_ =
-      std::make_unique<TargetSession>(host_, settings_, "", [this](const Report& report) { session_over(report); });
   // A success that cannot be written down is none: say so before anybody sends anything.
-  if (Status prepared = host_.files.state().prepare(); !prepared) return session_->fail_to_meet(prepared.take_error());
-  if (!settings_.meeting.listen) {
-    dialling_ = std::make_unique<Dialling>(host_, settings_.meeting, settings_.lane, wire::Role::kTarget,
-                                           lifeline_.guard([this](Result<EstablishedLane> lane) {
-                                             if (!lane) return session_->fail_to_meet(lane.take_error());
-                                             session_->lane_up(std::move(*lane));
-                                           }));
-    return dialling_->start();
-  }
-  reception_ =
-      std::make_unique<Reception>(host_, settings_.meeting, settings_.lane, wire::Role::kTarget, settings_.notices,
-                                  lifeline_.guard([this](EstablishedLane lane) { lane_up(std::move(lane)); }));
-  if (Status listening = reception_->start(); !listening) session_->fail_to_meet(listening.take_error());
+  if (Status prepared = host_.files.state().prepare(); !prepared)
+    return driver_.feed(Event::kLinkLost, {prepared.take_error()});
+  link_.set_patience(settings_.hold.value_or(limits::kGiveUpAfter));
+  link_.start();
 }
-
-void Target::lane_up(EstablishedLane established) {
-  if (completed_) {
-    session_ = std::make_unique<TargetSession>(host_, settings_, completed_record_,
-                                               [this](const Report& report) { session_over(report); });
-  }
-  session_->lane_up(std::move(established));
-}
-
-void Target::session_over(const Report& report) {
-  if (completed_) {
-    // A question was answered; whoever else asks may still be the one.
-    if (!report.ending.ok()) return wait_for_question();
-    return finish(*completed_);
-  }
-  // A lane that lasted as long as the linger has had its time, and an operator who interrupts wants no more of it.
-  bool source_may_ask = report.ending.ok() && !report.source_informed && reception_ && !interrupted_ &&
-                        destination_still_has(host_, settings_, report.progress.stream_bytes);
-  if (!source_may_ask) return finish(report);
-  completed_ = report;
-  completed_record_ = session_->record_name();
-  linger_timer_ = host_.loop.after(settings_.linger, lifeline_.guard([this] { finish(*completed_); }));
-  if (settings_.notices.info)
-    settings_.notices.info("the stream is complete here, but the source may not know: waiting " +
-                           std::to_string(static_cast<int>(seconds(settings_.linger))) + " s for it to ask");
-  wait_for_question();
-}
-
-void Target::wait_for_question() { reception_->set_busy(false); }
 
 void Target::interrupt(int signal_number) {
-  if (completed_) return finish(*completed_);
-  interrupted_ = true;
-  session_->interrupt(signal_number);
+  driver_.feed(Event::kInterrupted,
+               {{Fault::kInterrupted, interrupted_text(signal_number, "target"), after_interrupt(settings_)}});
 }
 
-Progress Target::progress() const { return session_->progress(); }
-Report Target::abandoned() const { return completed_ ? *completed_ : session_->abandoned(); }
-session::TargetState Target::state() const { return session_->state(); }
+// While closing: our last words are still on their way out, over a link that may be slow.
+bool Target::still_moving() {
+  if (!link_.closing()) return false;
+  std::uint64_t sent = link_.statistics().sent_bytes;
+  return std::exchange(sent_when_asked_, sent) != sent;
+}
 
-void Target::finish(const Report& report) {
-  if (std::exchange(over_, true)) return;
-  host_.loop.cancel(linger_timer_);
-  host_.loop.post(lifeline_.guard([this, report] { done_(report); }));
+void Target::act(TargetAction action) {
+  switch (action) {
+    case TargetAction::kStartConsumer: return start_consumer();
+    case TargetAction::kDropConsumer: return drop_consumer();
+    case TargetAction::kSendOpened: return send_opened(false);
+    case TargetAction::kSendOpenedAlready: return send_opened(true);
+    case TargetAction::kSendAck: return send_ack(false);
+    case TargetAction::kRepeatAck: return send_ack(true);
+    case TargetAction::kReleaseTail:
+      report_.progress.stage = "finishing";
+      link_.set_patience(kForEver);  // from here on the source only hears; what ends the wait is our own linger
+      return pipeline_->release();
+    case TargetAction::kSendFinalAck: return send_final_ack();
+    case TargetAction::kForgetRecord: {
+      report_.source_informed = true;
+      Status removed = host_.files.state().remove(record_name_);
+      if (!removed) warn(removed.error().what);
+      return;
+    }
+    case TargetAction::kSendAbort: return send_abort();
+    case TargetAction::kCloseLink: return link_.close();
+    case TargetAction::kFinish: return finish();
+    case TargetAction::kNoteFault:
+    case TargetAction::kNoteBreach:
+    case TargetAction::kNoteCrossing:
+    case TargetAction::kNoteSuccess:
+    case TargetAction::kCount: return;  // the core's own
+  }
+}
+
+Link::Events Target::link_events() {
+  Link::Events events;
+  events.fresh = [](Lane&) {};  // it will say OPEN
+  events.joined = [this](Lane&) { driver_.feed(Event::kLinkBack); };
+  events.lane_lost = [this](Lane&) { driver_.feed(Event::kLaneLost); };
+  events.down = [this](const Error& why) { link_down(why); };
+  events.lost = [this](Error why) { link_lost(std::move(why)); };
+  events.message = [this](Lane& lane, wire::FrameType type, ConstBytes bytes) { lane_message(lane, type, bytes); };
+  events.block = [this](Lane& lane, const wire::Block& header, flow::Slice packed) {
+    got_block(lane, header, std::move(packed));
+  };
+  events.room = [] {};
+  events.drained = [this] {
+    if (std::exchange(ack_waits_, false) && core().state() == State::kReceiving) send_ack(false);
+  };
+  events.broke = [this](Lane&, Error why) { broke(std::move(why)); };
+  events.visitor_left = [this](const std::string& peer) { info(escaped(peer) + " left before it sent anything"); };
+  events.closed = [this] { driver_.feed(Event::kLinkClosed); };
+  return events;
+}
+
+void Target::link_down(const Error& why) {
+  driver_.feed(Event::kLinkDown);
+  if (core().state() == State::kReceiving || core().state() == State::kStarting)
+    warn((left_ ? left_->what : why.what) + "; what came is kept, and the same command at the source continues it");
+}
+
+void Target::link_lost(Error why) {
+  if (left_) why = {Fault::kInterrupted, left_->what + " and did not come back: " + why.what, {}};
+  driver_.feed(Event::kLinkLost, {std::move(why)});
+}
+
+// A message is acted on at its turn, by the state of then. The source's ABORT overtakes what waits: the lane may be
+// over with it, and what this end would say then nobody hears, so both ends name the source's fault.
+void Target::lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes) {
+  if (type == wire::FrameType::kAbort) return got_abort(lane, bytes);
+  if (type == wire::FrameType::kLeave) return got_leave(lane);
+  std::uint64_t run = link_.is_member(lane) ? open_.incarnation : 0;
+  driver_.later([this, id = lane.id(), run, type, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
+    serve_message(id, run, type, copy);
+  });
+}
+
+// A visitor's ABORT ends this target only where nothing else is there to end.
+void Target::got_abort(const Lane& lane, ConstBytes bytes) {
+  auto abort = wire::decode_abort(bytes);
+  if (!abort) return broke(abort.take_error());
+  std::string text = "the source says: " + escaped(abort->text, limits::kErrorTextBytesMax);
+  bool ours = link_.is_member(lane) || core().state() == State::kWaiting;
+  if (!ours) return info(escaped(lane.peer()) + ": " + text);
+  driver_.overtake(Event::kPeerAborted, {{abort->fault, text, {}}});
+}
+
+void Target::got_leave(const Lane& lane) {
+  if (link_.is_member(lane)) left_ = Error{Fault::kInterrupted, "the source was interrupted", {}};
+}
+
+void Target::got_block(Lane& lane, const wire::Block& header, flow::Slice packed) {
+  if (core().state() == State::kReceiving && pipeline_ && link_.is_member(lane))
+    return pipeline_->take(header, std::move(packed));
+  // Copies of what is here may come for a while; before OPENED nothing may.
+  bool early = core().state() == State::kStarting || core().state() == State::kComparing;
+  if (early) broke({Fault::kProtocol, "the source sent a block out of turn", {}});
+}
+
+// `run`: which run of the source said it; 0 for a visitor. What the session's own run said counts though its lane be
+// gone; a visitor that is gone wants no answer, and a run that was fenced is not heard.
+void Target::serve_message(std::uint64_t lane_id, std::uint64_t run, wire::FrameType type, ConstBytes bytes) {
+  Lane* lane = link_.lane(lane_id);
+  bool ours = run != 0 && run == open_.incarnation;
+  auto breach = [&](Error error) {
+    if (ours || core().state() == State::kWaiting) return driver_.step(Event::kPeerBroke, {std::move(error)});
+    if (lane != nullptr) link_.refuse(*lane, error);
+  };
+  if (type == wire::FrameType::kOpen) {
+    if (lane == nullptr) return;
+    auto open = wire::decode_open(bytes);
+    return open ? got_open(*lane, *open) : breach(open.take_error());
+  }
+  if (run != 0 && !ours) return;
+  if (!ours)
+    return breach(
+        {Fault::kProtocol, "the source sent a " + std::string(wire::frame_type_name(type)) + " before OPEN", {}});
+  switch (type) {
+    case wire::FrameType::kFinal: {
+      auto final = wire::decode_final(bytes);
+      return final ? got_final(*final) : breach(final.take_error());
+    }
+    case wire::FrameType::kDone: {
+      Status empty = wire::decode_empty(bytes, "DONE");
+      return empty ? driver_.step(Event::kDone) : breach(empty.take_error());
+    }
+    default: return breach({Fault::kProtocol, "the source sent a " + std::string(wire::frame_type_name(type)), {}});
+  }
+}
+
+void Target::start_consumer() {
+  auto destination = open_destination(host_, settings_);
+  if (!destination) return driver_.feed(Event::kLocalFailed, {destination.take_error()});
+  ReceivePipeline::Events events;
+  events.progress = [this] { driver_.feed(Event::kProgress); };
+  events.finished = [this](wire::Completion how) { delivered(how); };
+  events.broke = [this](Error why) { broke(std::move(why)); };
+  events.failed = [this](Error why) { driver_.feed(Event::kLocalFailed, {std::move(why)}); };
+  std::size_t window = std::max<std::size_t>(settings_.pool_buffers / 2 - 2, 2);
+  pipeline_ = std::make_unique<ReceivePipeline>(host_, std::move(*destination), leaf_key_.copy(), open_.block_bytes_max,
+                                                window, std::move(events));
+  driver_.feed(Event::kConsumerReady);
+}
+
+void Target::send_ack(bool in_any_case) {
+  wire::Ack ack;
+  if (pipeline_) ack = {pipeline_->received(), pipeline_->delivered(), pipeline_->credit(), pipeline_->beyond()};
+  bool news =
+      ack.received != last_ack_.received || ack.delivered != last_ack_.delivered || ack.beyond != last_ack_.beyond;
+  if (!news && !in_any_case) return;
+  if (in_any_case) return repeat_ack(ack);
+  Lane* lane = link_.best();
+  ack_waits_ = lane != nullptr && !lane->idle();
+  if (lane == nullptr || ack_waits_) return;
+  last_ack_ = ack;
+  lane->send(wire::FrameType::kAck, wire::encode(ack));
+}
+
+// On every lane: the source waits for it on each that joins, and one that was said on a lane that died is lost.
+void Target::repeat_ack(const wire::Ack& ack) {
+  last_ack_ = ack;
+  for (Lane* lane : link_.carriers())
+    if (lane->idle()) lane->send(wire::FrameType::kAck, wire::encode(ack));
+}
+
+void Target::send_final_ack() {
+  wire::Completion how = *core().ending().completion;
+  // A run that only asks learns that it was so before.
+  if (answers_) how = wire::Completion::kAlreadyReceived;
+  if (Lane* lane = link_.best())
+    lane->send(wire::FrameType::kFinalAck, wire::encode(wire::FinalAck{how, progress().stream_bytes}));
+}
+
+void Target::got_final(const wire::Final& final) {
+  switch (core().state()) {
+    case State::kComparing:
+    case State::kAnswering: return compare(final);
+    case State::kLingering: return driver_.step(Event::kFinalAgain);
+    case State::kReceiving: break;
+    default: return driver_.step(Event::kFinalWrong);
+  }
+  report_.producer = final.producer == wire::ProducerExit::kSuccess ? "exit code 0" : "unknown";
+  report_.digest = to_hex(final.digest);
+  pipeline_->check_final(final, [this](Status verdict) {
+    if (!verdict) return driver_.feed(Event::kFinalWrong, {verdict.take_error()});
+    driver_.feed(Event::kFinalRight);
+  });
+}
+
+void Target::compare(const wire::Final& final) {
+  report_.digest = to_hex(final.digest);
+  if (final.digest == record_->digest && final.stream_bytes == record_->stream_bytes)
+    return driver_.step(Event::kFinalRight, {{Fault::kNone, {}, {}}, wire::Completion::kAlreadyReceived});
+  Error why{Fault::kDifferentStream,
+            "the run whose outcome was open did complete, with another stream of the same name and guid (" +
+                std::to_string(record_->stream_bytes) + " bytes, this one " + std::to_string(final.stream_bytes) + ")",
+            "look at what the target has (zfs list -t snapshot -o name,guid); the next run sends the stream anew"};
+  // The record has served: what it tells is told, and another run shall not be stopped by it again.
+  if (Status removed = host_.files.state().remove(record_name_); !removed) why.what += "; " + removed.error().what;
+  if (core().state() == State::kAnswering)
+    if (Lane* lane = link_.best()) link_.refuse(*lane, why);
+  driver_.step(Event::kFinalWrong, {std::move(why)});
+}
+
+// The destination has everything. It counts once it is written down: a crash from here on is answered from the record.
+void Target::delivered(wire::Completion how) {
+  CompletionRecord record;
+  record.principal = principal_;
+  record.identity = open_.identity;
+  ConstBytes key = leaf_key_.bytes();
+  std::copy(key.begin(), key.end(), record.leaf_key.begin());
+  record.stream_bytes = pipeline_->written_bytes();
+  record.digest = pipeline_->digest();
+  record.toguid = pipeline_->walker().summary().toguid;
+  record.completion = how;
+  // Off the loop: a slow disk must not look like a dead link.
+  auto saved = std::make_shared<Status>();
+  auto job = [saved, &state = host_.files.state(), name = record_name_, bytes = encode(record)] {
+    *saved = state.save(name, bytes);
+  };
+  host_.workers.run(std::move(job), lifeline_.guard([this, saved, how, record] {
+    if (*saved) {
+      record_ = record;
+      return driver_.feed(Event::kDelivered, {{Fault::kNone, {}, {}}, how});
+    }
+    Error error = saved->take_error();
+    error.what = "the stream was delivered completely, but that could not be written down: " + error.what;
+    driver_.feed(Event::kLocalFailed, {std::move(error)});
+  }));
+}
+
+void Target::drop_consumer() {
+  if (!pipeline_ || dropping_) return;
+  report_.progress = progress();
+  dropping_ = true;
+  pipeline_->drop(lifeline_.guard([this] {
+    dropping_ = false;
+    if (finish_waits_) finish();
+  }));
+}
+
+void Target::send_abort() {
+  const Error& error = core().ending().error;
+  link_.send_everywhere(wire::FrameType::kAbort,
+                        wire::encode(wire::Abort{error.fault, error.what.substr(0, limits::kErrorTextBytesMax)}));
+}
+
+void Target::info(const std::string& text) const {
+  if (settings_.notices.info) settings_.notices.info(text);
+}
+void Target::warn(const std::string& text) const {
+  if (settings_.notices.warning) settings_.notices.warning(text);
+}
+
+Progress Target::progress() const {
+  Progress progress = report_.progress;
+  LinkStatistics link = link_.statistics();
+  if (pipeline_) progress.stream_bytes = pipeline_->written_bytes();
+  if (record_ && !pipeline_) progress.stream_bytes = record_->stream_bytes;
+  progress.wire_bytes = link.received_bytes;
+  progress.resume.skipped_bytes = kept_bytes_;
+  progress.resume.reconnects = link.reconnects;
+  progress.resume.lanes_lost = link.lanes_lost;
+  progress.resume.without_link = link.without_link;
+  progress.lanes = link_.carriers().size();
+  bool receiving = core().state() == State::kReceiving;
+  if (receiving && progress.lanes == 0) progress.stage = "reconnecting";
+  if (pipeline_ && receiving) progress.bottleneck = pipeline_->writing() ? Bottleneck::kTarget : Bottleneck::kLink;
+  return progress;
+}
+
+Report Target::abandoned() const {
+  Report report = report_;
+  report.progress = progress();
+  bool open = core().state() == TargetState::kDelivering;
+  report.ending = core().ending();
+  report.ending.note_fault(
+      {open ? Fault::kOutcomeUnknown : Fault::kInterrupted,
+       open ? "the operator ended the target while the consumer had everything and was still finishing"
+            : "the operator ended the target at once",
+       open ? "look at what the consumer made of it" : "run the same command again"});
+  return report;
+}
+
+void Target::finish() {
+  // The operator's next command must not meet a consumer that still holds the dataset.
+  finish_waits_ = dropping_;
+  if (finish_waits_) return;
+  report_.progress = progress();
+  report_.peer = link_.peer();
+  report_.cipher = seal::cipher_name(link_.cipher());
+  report_.ending = core().ending();
+  if (pipeline_)
+    for (std::uint64_t count : pipeline_->walker().summary().records) report_.records += count;
+  host_.loop.post(lifeline_.guard([this] { done_(report_); }));
 }
 
 }  // namespace zferry::pipeline

@@ -1,6 +1,6 @@
 // Target: one run of `zferry recv`: meets the source, runs the session by TargetCore's decisions, feeds the
-// ReceivePipeline from the lane. A listening target whose source vanished after the end stays a while, for that source
-// alone to ask what became of it. Mirror: source.h. Threading: the loop's.
+// ReceivePipeline from the lanes. It lives on when the source dies: the same command there continues here. Mirror:
+// source.h. Threading: the loop's.
 #pragma once
 
 #include <functional>
@@ -9,11 +9,14 @@
 #include <string>
 
 #include "base/lifeline.h"
+#include "pipeline/completion_record.h"
+#include "pipeline/core_driver.h"
 #include "pipeline/host.h"
-#include "pipeline/meeting.h"
+#include "pipeline/link.h"
+#include "pipeline/receive_pipeline.h"
 #include "pipeline/report.h"
 #include "pipeline/settings.h"
-#include "pipeline/target_session.h"
+#include "session/target_core.h"
 
 namespace zferry::pipeline {
 
@@ -28,25 +31,81 @@ class Target {
   Progress progress() const;
   // How it stands, for an operator who will not wait for the ending.
   Report abandoned() const;
-  session::TargetState state() const;
+  session::TargetState state() const { return driver_.state(); }
 
  private:
-  void lane_up(EstablishedLane established);
-  void session_over(const Report& report);
-  void wait_for_question();
-  void finish(const Report& report);
+  using Driver = CoreDriver<session::TargetCore, session::TargetTraits, session::TargetNews>;
+  using Event = session::TargetEvent;
+  using State = session::TargetState;
+
+  void act(session::TargetAction action);
+  Link::Events link_events();
+  const session::TargetCore& core() const { return driver_.core(); }
+  void link_down(const Error& why);
+  void link_lost(Error why);
+  void lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes);
+  void serve_message(std::uint64_t lane, std::uint64_t run, wire::FrameType type, ConstBytes bytes);
+  void got_abort(const Lane& lane, ConstBytes bytes);
+  void got_leave(const Lane& lane);
+  void got_block(Lane& lane, const wire::Block& header, flow::Slice packed);
+  void broke(Error why) { driver_.feed(Event::kPeerBroke, {std::move(why)}); }
+  bool still_moving();
+
+  // target_opening.cc: who may open, and how.
+  void got_open(Lane& lane, const wire::Open& open);
+  void open_first(Lane& lane, const wire::Open& open);
+  void open_again(Lane& lane, const wire::Open& open);
+  void challenge(Lane& lane, const wire::Open& open);
+  void take_over(Lane& lane, const wire::Open& open);
+  void refuse_open(Lane& lane, const std::string& why, const std::string& next);
+  std::string what_waits(const Lane& asker) const;
+  bool record_counts(const std::optional<std::vector<std::byte>>& stored);
+  void agree(const wire::Open& open);
+  void send_opened(bool already);
+
+  void got_final(const wire::Final& final);
+  void compare(const wire::Final& final);
+  void start_consumer();
+  void drop_consumer();
+  void delivered(wire::Completion how);
+  void send_ack(bool in_any_case);
+  void repeat_ack(const wire::Ack& ack);
+  void send_final_ack();
+  void send_abort();
+  void finish();
+  void info(const std::string& text) const;
+  void warn(const std::string& text) const;
 
   Host& host_;
   const TargetSettings& settings_;
   std::function<void(const Report&)> done_;
-  std::unique_ptr<Dialling> dialling_;
-  std::unique_ptr<Reception> reception_;
-  std::unique_ptr<TargetSession> session_;
-  std::string completed_record_;  // what a lingering target may be asked about
-  bool interrupted_ = false;
-  std::optional<Report> completed_;  // a success whose source does not know it yet
-  io::TimerId linger_timer_ = 0;
-  bool over_ = false;
+  Driver driver_;
+
+  flow::BufferPool packed_pool_;
+  Link link_;
+  std::unique_ptr<ReceivePipeline> pipeline_;
+  bool dropping_ = false;  // the consumer was told to end and has not yet
+  bool finish_waits_ = false;
+
+  wire::Open open_;  // of the run that has the session
+  Principal principal_{};
+  std::uint64_t opened_lane_ = 0;  // where OPENED goes
+  bool challenging_ = false;
+  bool rewinding_ = false;
+  bool newer_run_ = false;  // it took over, and is not answered yet
+  bool answers_ = false;    // OPENED said that it was already received
+  Duration hold_{0};
+  std::uint8_t lanes_ = 1;
+  std::string record_name_;
+  seal::SecretBytes leaf_key_;
+  std::optional<CompletionRecord> record_;
+  std::optional<wire::Final> final_;
+  wire::Ack last_ack_;
+  bool ack_waits_ = false;     // one at a time: the source may read them as slowly as it likes
+  std::optional<Error> left_;  // the source went in good order
+  std::uint64_t sent_when_asked_ = 0;
+  std::uint64_t kept_bytes_ = 0;  // of the stream, at the last take-over
+  Report report_;
   Lifeline lifeline_;
 };
 

@@ -13,23 +13,25 @@
 namespace zferry::session {
 
 enum class SourceState : std::uint8_t {
-  kConnecting,   // no lane yet
-  kIdentifying,  // a lane; the input has begun, its identity is not known yet
+  kConnecting,   // nobody was met yet
+  kIdentifying,  // the input has begun, its identity is not known yet
   kOpening,      // OPEN is out
-  kStreaming,    // blocks flow
+  kStreaming,    // blocks flow, where there is a link
   kComparing,    // the target has it already: the input is read for its digest only
   kFinalSent,    // the target may complete from here on: the outcome is the target's to tell
   kClosing,      // FINAL-ACK came, DONE is out
-  kAborting,     // ABORT is out
+  kAborting,     // ABORT or LEAVE is out
   kEnded,
   kCount
 };
 enum class SourceEvent : std::uint8_t {
-  kLaneUp,
-  kLaneLost,
-  kLaneClosed,
+  kLinkUp,    // a lane without a session: the first, or another after it was lost
+  kLinkBack,  // a further lane of the session
+  kLaneLost,  // what was said on it may be lost
+  kLinkLost,  // given up
+  kLinkClosed,
   kIdentified,
-  kOpenedFromStart,
+  kOpened,
   kOpenedAlready,
   kAck,
   kStreamWhole,
@@ -50,7 +52,7 @@ enum class SourceAction : std::uint8_t {
   kStartInput,
   kStopInput,
   kSendOpen,
-  kRaiseCredit,
+  kRaiseCredit,  // and what may go, goes
   kStartFlow,
   kStartCompare,
   kSaveMarker,
@@ -58,7 +60,8 @@ enum class SourceAction : std::uint8_t {
   kSendFinal,
   kSendDone,
   kSendAbort,
-  kCloseLane,  // after what is queued went out
+  kSendLeave,
+  kCloseLink,  // after what is queued went out
   kFinish,
   kCount
 };
@@ -74,6 +77,7 @@ struct SourceTraits {
   using State = SourceState;
   using Event = SourceEvent;
   using Action = SourceAction;
+  using News = SourceNews;
   static const std::vector<Row<State, Event, Action>>& rows();
   static std::string_view name(State state);
   static std::string_view name(Event event);
@@ -82,23 +86,18 @@ struct SourceTraits {
   static Row<State, Event, Action> breach(State state, Event event);
 };
 
-class SourceCore {
+class SourceCore : public TableCore<SourceTraits> {
  public:
+  SourceCore() : TableCore(SourceState::kConnecting) {}
   // Takes the event; the actions are to be done in their order, before the next event.
   std::vector<SourceAction> on(SourceEvent event, const SourceNews& news, TimePoint now);
-  SourceState state() const { return state_; }
-  // When kDeadline must come unless the state changes first; kNever for none.
-  TimePoint deadline() const { return deadline_; }
   // Blocks numbered below this may go.
   std::uint64_t credit() const { return credit_; }
   const Ending& ending() const { return ending_; }
-  static const Table<SourceTraits>& table();
 
  private:
-  void note(SourceAction action, SourceEvent event, const SourceNews& news);
+  void note(SourceAction action, SourceState state, SourceEvent event, const SourceNews& news);
 
-  SourceState state_ = SourceState::kConnecting;
-  TimePoint deadline_ = kNever;
   std::uint64_t credit_ = 0;
   Ending ending_;
 };

@@ -74,4 +74,34 @@ class Table {
   std::array<TableRow, kStates * kEvents> rows_;
 };
 
+// The machine that runs a table: what both cores share. Traits also gives News.
+template <class Traits>
+class TableCore {
+ public:
+  using State = typename Traits::State;
+  using Event = typename Traits::Event;
+  using Action = typename Traits::Action;
+  State state() const { return state_; }
+  // When kDeadline must come unless the state changes first; kNever for none.
+  TimePoint deadline() const { return deadline_; }
+  static const Table<Traits>& table() {
+    static const Table<Traits> table;
+    return table;
+  }
+
+ protected:
+  explicit TableCore(State first) : state_(first) {}
+  // Moves on, and gives the row that was taken.
+  const Row<State, Event, Action>& take(Event event) {
+    const auto& row = table().row(state_, event);
+    state_ = row.to;
+    return row;
+  }
+  void set_deadline(TimePoint deadline) { deadline_ = deadline; }
+
+ private:
+  State state_;
+  TimePoint deadline_ = kNever;
+};
+
 }  // namespace zferry::session

@@ -12,28 +12,31 @@
 namespace zferry::session {
 
 enum class TargetState : std::uint8_t {
-  kConnecting,  // no lane yet
-  kAwaitingOpen,
-  kStarting,         // OPEN came, the consumer is being started
-  kReceiving,        // blocks flow; the stream's tail is withheld
-  kComparing,        // it was received in an earlier run: the source reads its input for the digest only
-  kDelivering,       // FINAL was right: the tail is released, the consumer finishes
-  kDeliveringAlone,  // the same, and the lane is gone: the consumer's verdict stands all the same
-  kLingering,        // FINAL-ACK is out, DONE is awaited
+  kWaiting,     // no source has opened yet
+  kStarting,    // OPEN came, the consumer is being started
+  kReceiving,   // blocks flow, where there is a link; the stream's tail is withheld
+  kComparing,   // it was received in an earlier run: the source reads its input for the digest only
+  kDelivering,  // FINAL was right: the tail is released, the consumer finishes
+  kLingering,   // it is complete: FINAL-ACK is out, DONE is awaited
+  kAnswering,   // ... and a later run of the source asks what became of it
   kAborting,
   kEnded,
   kCount
 };
 enum class TargetEvent : std::uint8_t {
-  kLaneUp,
-  kLaneLost,
-  kLaneClosed,
   kOpenNew,
   kOpenKnown,
+  kOpenAgain,  // by a later run of the same source, or by the same once more
+  kLinkBack,   // a further lane of the session
+  kLaneLost,   // what was said on it may be lost
+  kLinkDown,   // the last one
+  kLinkLost,   // given up
+  kLinkClosed,
   kConsumerReady,
   kProgress,
   kFinalRight,
   kFinalWrong,
+  kFinalAgain,
   kDelivered,
   kDone,
   kPeerAborted,
@@ -52,12 +55,13 @@ enum class TargetAction : std::uint8_t {
   kDropConsumer,
   kSendOpened,
   kSendOpenedAlready,
-  kSendAck,
+  kSendAck,    // where there is news
+  kRepeatAck,  // in any case
   kReleaseTail,
   kSendFinalAck,
   kForgetRecord,
   kSendAbort,
-  kCloseLane,  // after what is queued went out
+  kCloseLink,  // after what is queued went out
   kFinish,
   kCount
 };
@@ -71,6 +75,7 @@ struct TargetTraits {
   using State = TargetState;
   using Event = TargetEvent;
   using Action = TargetAction;
+  using News = TargetNews;
   static const std::vector<Row<State, Event, Action>>& rows();
   static std::string_view name(State state);
   static std::string_view name(Event event);
@@ -79,21 +84,16 @@ struct TargetTraits {
   static Row<State, Event, Action> breach(State state, Event event);
 };
 
-class TargetCore {
+class TargetCore : public TableCore<TargetTraits> {
  public:
-  explicit TargetCore(Duration linger) : linger_(linger) {}
+  explicit TargetCore(Duration linger) : TableCore(TargetState::kWaiting), linger_(linger) {}
   std::vector<TargetAction> on(TargetEvent event, const TargetNews& news, TimePoint now);
-  TargetState state() const { return state_; }
-  TimePoint deadline() const { return deadline_; }
   const Ending& ending() const { return ending_; }
-  static const Table<TargetTraits>& table();
 
  private:
-  void note(TargetAction action, TargetEvent event, const TargetNews& news);
+  void note(TargetAction action, TargetState state, TargetEvent event, const TargetNews& news);
 
   Duration linger_;
-  TargetState state_ = TargetState::kConnecting;
-  TimePoint deadline_ = kNever;
   Ending ending_;
 };
 

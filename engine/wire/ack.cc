@@ -1,4 +1,4 @@
-// Ack: u64 received, u64 delivered, u64 credit.
+// Ack: u64 received, u64 delivered, u64 credit, u8 count of words, u64 each.
 #include "base/limits.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
@@ -6,7 +6,14 @@
 namespace zferry::wire {
 
 Message encode(const Ack& message) {
-  return Builder().integer(message.received).integer(message.delivered).integer(message.credit).take();
+  ZF_ASSERT(message.beyond.size() <= limits::kAckWordsMax);
+  return Builder()
+      .integer(message.received)
+      .integer(message.delivered)
+      .integer(message.credit)
+      .integer(static_cast<std::uint8_t>(message.beyond.size()))
+      .bytes(std::as_bytes(std::span(message.beyond)))
+      .take();
 }
 
 Result<Ack> decode_ack(ConstBytes bytes) {
@@ -15,6 +22,8 @@ Result<Ack> decode_ack(ConstBytes bytes) {
   message.received = cursor.integer<std::uint64_t>("received", 0, limits::kBlocksMax);
   message.delivered = cursor.integer<std::uint64_t>("delivered", 0, message.received);  // nothing leaves before it came
   message.credit = cursor.integer<std::uint64_t>("credit", 0, limits::kBlocksMax);
+  const auto words = cursor.integer<std::uint8_t>("beyond", 0, std::uint8_t{limits::kAckWordsMax});
+  for (int i = 0; i < words; ++i) message.beyond.push_back(cursor.integer<std::uint64_t>("beyond"));
   if (Status status = cursor.finish(); !status) return status.take_error();
   return message;
 }

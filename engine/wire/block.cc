@@ -5,9 +5,6 @@
 #include "wire/messages.h"
 
 namespace zferry::wire {
-namespace {
-constexpr std::uint64_t kOffsetMax = (std::uint64_t{1} << 62) - 1;
-}
 
 Message encode(const Block& message) {
   return Builder()

@@ -10,7 +10,7 @@ Error bad_header(const char* why) { return {Fault::kProtocol, std::string("frame
 
 bool known(std::uint8_t type) {
   return type >= static_cast<std::uint8_t>(FrameType::kHeartbeat) &&
-         type <= static_cast<std::uint8_t>(FrameType::kAbort);
+         type <= static_cast<std::uint8_t>(FrameType::kLeave);
 }
 
 bool fits(FrameType type, std::size_t plaintext_bytes) {
@@ -32,6 +32,8 @@ std::string_view frame_type_name(FrameType type) {
     case FrameType::kFinalAck: return "FINAL-ACK";
     case FrameType::kDone: return "DONE";
     case FrameType::kAbort: return "ABORT";
+    case FrameType::kJoin: return "JOIN";
+    case FrameType::kLeave: return "LEAVE";
   }
   return "unknown";
 }

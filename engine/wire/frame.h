@@ -22,7 +22,7 @@ inline constexpr std::size_t kFrameHeaderBytes = 8;
 inline constexpr std::size_t kFrameOverheadBytes = kFrameHeaderBytes + 16;
 
 enum class FrameType : std::uint8_t {
-  kHeartbeat = 1,  // either way; also the initiator's first frame, which proves that it is there
+  kHeartbeat = 1,  // either way
   kOpen = 2,       // source -> target: what is coming
   kOpened = 3,     // target -> source: how it will be taken
   kBlock = 4,      // source -> target: the block that the following DATA frames of this lane carry
@@ -32,6 +32,8 @@ enum class FrameType : std::uint8_t {
   kFinalAck = 8,   // target -> source: it is applied, or delivered, or was already
   kDone = 9,       // source -> target: the FINAL-ACK arrived
   kAbort = 10,     // either way: it failed, why, and that it must not be completed
+  kJoin = 11,      // the dialler's first frame: proves that it is there, and which session the lane is for
+  kLeave = 12,     // source -> target: it goes, in good order; the same command will continue
 };
 std::string_view frame_type_name(FrameType type);
 

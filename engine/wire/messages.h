@@ -26,7 +26,7 @@ struct Offer {
   std::uint16_t version_min = 1;
   std::uint16_t version_max = 1;
   Role role = Role::kSource;
-  std::uint8_t lane = 0;              // 0: a new session; lanes that join come with more lanes
+  bool joins = false;                 // the lane is meant for a session that runs; JOIN proves it
   std::vector<std::uint8_t> ciphers;  // seal::Cipher numbers, the preferred first; 1..8 of them
   std::uint32_t features = 0;         // bits of what is understood; unknown ones are ignored
 };
@@ -44,6 +44,16 @@ struct Choice {
 Message encode(const Choice& message);
 Result<Choice> decode_choice(ConstBytes bytes);
 
+// The dialler's first frame. All zero: the lane belongs to no session yet.
+struct Join {
+  Id session{};                   // both ends derive it from the session's leaf key
+  std::uint64_t incarnation = 0;  // of the source's run that the dialler is in session with
+  Id proof{};                     // MAC over the handshake's transcript, session and incarnation
+  bool fresh() const { return session == Id{}; }
+};
+Message encode(const Join& message);
+Result<Join> decode_join(ConstBytes bytes);
+
 enum class StreamKind : std::uint8_t { kOpaque = 1, kZfs = 2 };
 // Whether the source knows of an earlier run of this stream whose outcome it never learned.
 enum class EarlierRun : std::uint8_t { kNone = 0, kOutcomeUnknown = 1, kCannotKnow = 2 };
@@ -54,18 +64,34 @@ struct Open {
   StreamKind kind = StreamKind::kOpaque;
   EarlierRun earlier_run = EarlierRun::kNone;
   std::uint32_t block_bytes_max = 0;  // <= kBlockBytesMax; also the length of a leaf
+  bool nameable = false;              // a later run can be recognised: worth holding for
+  std::uint8_t lanes = 0;             // how many the source would like; 0: as many as the target likes
+  std::uint32_t give_up_s = 0;        // how long the source tries to get a lost link back; kForEver: never ends
   std::uint64_t size_hint_bytes = 0;  // 0: unknown
   std::string name;                   // toname, or the session's name: for people; <= kNameBytesMax
 };
 Message encode(const Open& message);
 Result<Open> decode_open(ConstBytes bytes);
 
-enum class OpenedHow : std::uint8_t { kFromStart = 1, kAlreadyReceived = 2 };
+inline constexpr std::uint32_t kForEver = 0xffffffff;
+
+// What the stream's digest was after so many of its bytes.
+struct Mark {
+  std::uint64_t stream_bytes = 0;
+  Id digest{};
+};
+enum class OpenedHow : std::uint8_t { kFromStart = 1, kAlreadyReceived = 2, kContinue = 3 };
 struct Opened {
   OpenedHow how = OpenedHow::kFromStart;
-  Id leaf_key{};             // of the session; of the completion record where it was already received
-  std::uint64_t credit = 0;  // blocks numbered below this may be sent
+  Id leaf_key{};                  // of the session; of the completion record where it was already received
+  std::uint64_t credit = 0;       // blocks numbered below this may be sent
+  std::uint8_t lanes = 1;         // 1..kLanesMax, agreed
+  std::uint32_t hold_s = 0;       // how long the target holds the session without a link; kForEver: never ends
+  std::uint64_t next_number = 0;  // kContinue: the block that comes next,
+  std::uint64_t offset = 0;       // its place in the stream,
+  std::vector<Mark> marks;        // and what stands before it, ascending; the last at `offset`. At most kMarksMax
 };
+inline constexpr std::size_t kMarksMax = 96;
 Message encode(const Opened& message);
 Result<Opened> decode_opened(ConstBytes bytes);
 
@@ -81,9 +107,10 @@ Message encode(const Block& message);
 Result<Block> decode_block(ConstBytes bytes);
 
 struct Ack {
-  std::uint64_t received = 0;   // every block below this number is in the target's memory
-  std::uint64_t delivered = 0;  // ... has been written to the consumer (the withheld tail excepted)
-  std::uint64_t credit = 0;     // never goes back
+  std::uint64_t received = 0;         // every block below this number is in the target's memory
+  std::uint64_t delivered = 0;        // ... has been written to the consumer (the withheld tail excepted)
+  std::uint64_t credit = 0;           // never goes back
+  std::vector<std::uint64_t> beyond;  // bit i of the words: block received + i is there too; <= kAckWordsMax
 };
 Message encode(const Ack& message);
 Result<Ack> decode_ack(ConstBytes bytes);
@@ -114,7 +141,7 @@ struct Abort {
 Message encode(const Abort& message);
 Result<Abort> decode_abort(ConstBytes bytes);
 
-// kHeartbeat and kDone are empty; decoding one is checking that it is.
+// kHeartbeat, kDone and kLeave are empty; decoding one is checking that it is.
 Status decode_empty(ConstBytes bytes, const char* name);
 
 }  // namespace zferry::wire

@@ -1,4 +1,4 @@
-// Offer: u16 version_min, u16 version_max, u8 role, u8 lane, u32 features, u8 count of ciphers, u8 each.
+// Offer: u16 version_min, u16 version_max, u8 role, u8 joins, u32 features, u8 count of ciphers, u8 each.
 #include "wire/codec.h"
 #include "wire/enumerators.h"
 #include "wire/messages.h"
@@ -11,7 +11,7 @@ Message encode(const Offer& message) {
       .integer(message.version_min)
       .integer(message.version_max)
       .enumerator(message.role)
-      .integer(message.lane)
+      .integer(static_cast<std::uint8_t>(message.joins))
       .integer(message.features)
       .integer(static_cast<std::uint8_t>(message.ciphers.size()))
       .bytes(std::as_bytes(std::span(message.ciphers)))
@@ -24,7 +24,7 @@ Result<Offer> decode_offer(ConstBytes bytes) {
   message.version_min = cursor.integer<std::uint16_t>("version_min", 1, 65535);
   message.version_max = cursor.integer<std::uint16_t>("version_max", message.version_min, 65535);
   message.role = cursor.enumerator("role", kRoles);
-  message.lane = cursor.integer<std::uint8_t>("lane");
+  message.joins = cursor.integer<std::uint8_t>("joins", 0, 1) == 1;
   message.features = cursor.integer<std::uint32_t>("features");
   const auto count = cursor.integer<std::uint8_t>("ciphers", 1, std::uint8_t{kOfferCiphersMax});
   for (int i = 0; i < count; ++i) message.ciphers.push_back(cursor.integer<std::uint8_t>("ciphers"));

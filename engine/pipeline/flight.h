@@ -1,0 +1,48 @@
+// Flight: the source's blocks that are on the link, in their packed form, until the target has them. A lane that dies
+// leaves its blocks homeless: they go first on whatever lane has room next. Threading: the loop's.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+
+#include "flow/buffer_pool.h"
+#include "wire/messages.h"
+
+namespace zferry::pipeline {
+
+class Flight {
+ public:
+  // A block that was given to a lane; `again`: it was homeless.
+  struct Passenger {
+    wire::Block header;
+    flow::Slice packed;
+  };
+  void add(const wire::Block& header, flow::Slice packed, std::uint64_t lane);
+  // The target has all below ack.received, and of the others what `beyond` says.
+  void acknowledge(const wire::Ack& ack);
+  // Its blocks have no lane any more.
+  void lane_lost(std::uint64_t lane);
+  bool has_homeless() const { return !homeless_.empty(); }
+  // The lowest of the homeless, which goes on this lane now. REQUIRES: has_homeless().
+  Passenger take_homeless(std::uint64_t lane);
+
+  // Stream offset below which the target has everything.
+  std::uint64_t acknowledged_bytes() const { return acknowledged_bytes_; }
+  std::uint64_t sent_again_bytes() const { return sent_again_bytes_; }  // packed
+  std::size_t blocks() const { return aboard_.size(); }
+
+ private:
+  struct Aboard {
+    wire::Block header;
+    flow::Slice packed;  // empty: the target has it
+    std::uint64_t lane;
+    bool there = false;
+  };
+  std::map<std::uint64_t, Aboard> aboard_;  // by number
+  std::set<std::uint64_t> homeless_;
+  std::uint64_t acknowledged_bytes_ = 0;
+  std::uint64_t sent_again_bytes_ = 0;
+};
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,451 @@
+#include "pipeline/link.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace zferry::pipeline {
+namespace {
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(500);
+
+std::string for_so_long(Duration time) {
+  auto whole = static_cast<long>(seconds(time));
+  if (whole >= 2 * 3600) return std::to_string(whole / 3600) + " h";
+  return whole >= 120 ? std::to_string(whole / 60) + " min" : std::to_string(whole) + " s";
+}
+
+}  // namespace
+
+Link::Link(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
+           flow::BufferPool& pool, const Notices& notices, Events events)
+    : host_(host),
+      meeting_(meeting),
+      settings_(lane),
+      role_(role),
+      pool_(pool),
+      notices_(notices),
+      events_(std::move(events)),
+      last_heard_(host.loop.now()),
+      backoff_(limits::kRedialFirst) {}
+
+Link::~Link() {
+  host_.loop.cancel(dial_timer_);
+  host_.loop.cancel(patience_timer_);
+}
+
+void Link::start() {
+  if (!meeting_.listen) return dial();
+  Reception::Events events;
+  events.busy = [this](bool joins) { return busy(joins); };
+  events.lane_up = [this](EstablishedLane lane) { admit(std::move(lane)); };
+  reception_ = std::make_unique<Reception>(host_, meeting_, settings_, role_, notices_, std::move(events));
+  if (Status listening = reception_->start(); !listening) give_up(listening.take_error());
+}
+
+// ---- How lanes come to be.
+
+void Link::dial() {
+  auto attempt = dials_.emplace(dials_.end());
+  auto done = lifeline_.guard([this, attempt](Result<EstablishedLane> lane) { dialled(attempt, std::move(lane)); });
+  *attempt =
+      std::make_unique<Dialling>(host_, meeting_, settings_, role_, ticket_ ? &*ticket_ : nullptr, std::move(done));
+  (*attempt)->start();
+}
+
+void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
+  bury(std::move(*attempt));
+  dials_.erase(attempt);
+  if (closing_ || over_) return;
+  if (!lane) {
+    last_error_ = lane.error();
+    if (!met_) return give_up(lane.take_error());
+    return keep_up();
+  }
+  bool fresh = lane->join.fresh();
+  bool stale = fresh ? ticket_.has_value() : !ticket_ || lane->join.incarnation != ticket_->incarnation();
+  if (stale || healthy() >= wanted()) return keep_up();
+  bool waits = !fresh && role_ == wire::Role::kSource;
+  Lane& up = add(std::move(*lane), waits ? Standing::kJoining : Standing::kMember, !fresh);
+  if (fresh) {
+    came_up(up);
+    events_.fresh(up);
+  } else if (!waits) {
+    came_up(up);
+    events_.joined(up);
+  }
+  keep_up();
+}
+
+// Asked before anybody has proved anything: the proof is judged by admit().
+bool Link::busy(bool joins) const {
+  if (closing_ || over_) return true;
+  if (joins && ticket_) return members() >= 2 * limits::kLanesMax;
+  if (role_ == wire::Role::kSource) return healthy() > 0;
+  auto visitor = [](const Place& place) { return place.standing == Standing::kVisitor; };
+  return std::count_if(places_.begin(), places_.end(), visitor) >= static_cast<std::ptrdiff_t>(limits::kVisitorsMax);
+}
+
+void Link::admit(EstablishedLane lane) {
+  if (closing_ || over_) return;
+  bool source = role_ == wire::Role::kSource;
+  Principal principal = lane.principal;
+  bool joins = !lane.join.fresh();
+  Error wrong = judge(lane);
+  if (joins && ticket_ && wrong.fault == Fault::kNone) {
+    Lane& up = add(std::move(lane), source ? Standing::kJoining : Standing::kMember, true);
+    if (source) return;
+    came_up(up);
+    return events_.joined(up);
+  }
+  Lane& up = add(std::move(lane), source ? Standing::kMember : Standing::kVisitor, false);
+  if (wrong.fault != Fault::kNone) {
+    refuse(up, wrong);
+    if (source && ticket_ && healthy() == 0 && principal == principal_)
+      give_up({Fault::kSessionGone, "the target was started anew and knows nothing of this session",
+               "run the same command again"});
+    return;
+  }
+  if (source) came_up(up);
+  events_.fresh(up);
+}
+
+Error Link::judge(const EstablishedLane& lane) const {
+  bool joins = !lane.join.fresh();
+  if (role_ == wire::Role::kSource) {
+    if (!ticket_)
+      return healthy() > 0 ? Error{Fault::kBusy, "this source is in session", {}} : Error{Fault::kNone, {}, {}};
+    if (!joins || lane.join.session != ticket_->session())
+      return {Fault::kBusy, "this source is in another session", {}};
+  }
+  if (!joins) return {Fault::kNone, {}, {}};
+  if (!ticket_ || lane.join.session != ticket_->session())
+    return {Fault::kSessionGone, "this target has no such session: it was started anew, or gave it up", {}};
+  if (lane.principal != principal_ || !ticket_->proves(lane.join, lane.transcript))
+    return {Fault::kNotAllowed, "the lane could not prove that it belongs to the session", {}};
+  if (lane.join.incarnation != ticket_->incarnation())
+    return {Fault::kFenced, "a newer run of the same stream has taken the session over", {}};
+  return {Fault::kNone, {}, {}};
+}
+
+Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
+  std::uint64_t id = ++last_id_;
+  if (places_.empty() || standing == Standing::kMember) {
+    peer_ = lane.stream->name();
+    cipher_ = lane.cipher;
+  }
+  LaneEvents events;
+  events.message = [this, id](wire::FrameType type, ConstBytes bytes) { got_message(id, type, bytes); };
+  events.block = [this, id](const wire::Block& header, flow::Slice packed) {
+    Place* place = find(id);
+    if (place->standing == Standing::kMember) return events_.block(*place->lane, header, std::move(packed));
+    if (place->standing != Standing::kLeaving)
+      refuse(*place->lane, {Fault::kProtocol, "a block came on a lane of no session", {}});
+  };
+  events.room = [this] { events_.room(); };
+  events.drained = [this] { events_.drained(); };
+  events.broke = [this, id](Error why) {
+    Place* place = find(id);
+    if (place->standing == Standing::kLeaving) return;
+    if (place->standing == Standing::kVisitor) return refuse(*place->lane, std::move(why));
+    events_.broke(*place->lane, std::move(why));
+  };
+  events.lost = [this, id](Error why) { lane_over(id, std::move(why)); };
+  events.closed = [this, id] { lane_over(id, {}); };
+  auto made = std::make_unique<Lane>(host_, settings_, id, std::move(lane), pool_, std::move(events));
+  Place& place = places_.emplace_back(Place{std::move(made), standing, joined, false});
+  place.lane->start();
+  return *place.lane;
+}
+
+void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
+  bool newer = ticket_ && ticket_->incarnation() != incarnation;
+  ticket_.emplace(leaf_key, incarnation);
+  principal_ = lane.principal();
+  Place& adopted = *find(lane.id());
+  bool was_member = adopted.standing == Standing::kMember;
+  adopted.standing = Standing::kMember;
+  if (!was_member) came_up(lane);
+  for (Place& place : places_) {
+    if (&place == &adopted || place.standing == Standing::kVisitor || place.standing == Standing::kLeaving) continue;
+    refuse(*place.lane, {newer ? Fault::kFenced : Fault::kSessionGone,
+                         "a newer run of the same stream has taken the session over",
+                         {}});
+  }
+  keep_up();
+}
+
+// A lane of the session is there: the link is up, and what has been silent for long is not waited for.
+void Link::came_up(Lane& lane) {
+  TimePoint now = host_.loop.now();
+  bool was_silent = true;
+  for (const Place& place : places_)
+    if (place.lane.get() != &lane && place.standing == Standing::kMember && !silent(*place.lane)) was_silent = false;
+  if (met_ && was_silent) {
+    ++gone_statistics_.reconnects;
+    gone_statistics_.without_link += now - last_heard();
+  }
+  met_ = true;
+  down_ = false;
+  host_.loop.cancel(std::exchange(patience_timer_, 0));
+  backoff_ = limits::kRedialFirst;
+  next_dial_ = now;
+  peer_ = lane.peer();
+  cipher_ = lane.cipher();
+  std::vector<std::uint64_t> suspects;
+  for (const Place& place : places_)
+    if (place.lane.get() != &lane && place.standing == Standing::kMember && silent(*place.lane))
+      suspects.push_back(place.lane->id());
+  for (std::uint64_t id : suspects)
+    if (Place* place = find(id))
+      place->lane->abandon({Fault::kLinkLost, place->lane->peer() + " fell silent on a lane, and came on another", {}});
+}
+
+// ---- What comes on them.
+
+void Link::got_message(std::uint64_t id, wire::FrameType type, ConstBytes bytes) {
+  Place& place = *find(id);
+  if (place.standing == Standing::kLeaving || over_) return;
+  if (place.joined && !std::exchange(place.spoke, true) && refused_by_peer(place, type, bytes)) return;
+  if (place.standing == Standing::kJoining) {
+    place.standing = Standing::kMember;
+    came_up(*place.lane);
+    events_.joined(*place.lane);
+    keep_up();
+  }
+  events_.message(*place.lane, type, bytes);
+}
+
+// An ABORT as the first word on a lane that wants to join is about the lane, where its fault is about lanes.
+bool Link::refused_by_peer(Place& place, wire::FrameType type, ConstBytes bytes) {
+  if (type != wire::FrameType::kAbort) return false;
+  auto abort = wire::decode_abort(bytes);
+  if (!abort) return false;
+  bool busy = abort->fault == Fault::kBusy;
+  bool final =
+      abort->fault == Fault::kSessionGone || abort->fault == Fault::kFenced || abort->fault == Fault::kNotAllowed;
+  if (!busy && !final) return false;
+  place.standing = Standing::kLeaving;
+  place.lane->close();
+  Error why{abort->fault, "the other end says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}};
+  if (final) {
+    give_up(std::move(why));
+  } else {
+    last_error_ = std::move(why);
+  }
+  return true;
+}
+
+// ---- How they end.
+
+void Link::lane_over(std::uint64_t id, std::optional<Error> lost) {
+  auto found = std::find_if(places_.begin(), places_.end(), [id](const Place& p) { return p.lane->id() == id; });
+  if (found == places_.end()) return;
+  Standing standing = found->standing;
+  Lane& lane = *found->lane;
+  gone_statistics_.sent_bytes += lane.sent_bytes();
+  gone_statistics_.received_bytes += lane.received_bytes();
+  if (standing == Standing::kMember) last_heard_ = std::max(last_heard_, lane.heard());
+  gone_.splice(gone_.end(), places_, found);
+  host_.loop.post(lifeline_.guard([this] { gone_.clear(); }));
+  if (closing_) return report_closed();
+  if (over_) return;
+  Error why = lost ? std::move(*lost) : Error{Fault::kLinkLost, lane.peer() + " hung up", {}};
+  last_error_ = why;
+  if (standing == Standing::kVisitor) events_.visitor_left(lane.peer());
+  if (standing == Standing::kMember) {
+    ++gone_statistics_.lanes_lost;
+    events_.lane_lost(lane);
+    if (members() == 0) went_down(std::move(why));
+  }
+  keep_up();
+}
+
+void Link::went_down(Error why) {
+  if (std::exchange(down_, true)) return;
+  last_error_ = why;
+  if (patience_ <= Duration(0)) return give_up(std::move(why));
+  events_.down(std::move(why));
+  arm_patience();
+}
+
+void Link::set_patience(Duration patience) {
+  patience_ = patience;
+  if (down_ && met_ && patience_timer_ != 0) arm_patience();
+}
+
+void Link::arm_patience() {
+  host_.loop.cancel(std::exchange(patience_timer_, 0));
+  if (patience_ == kForEver) return;
+  patience_timer_ = host_.loop.after(patience_, lifeline_.guard([this] {
+    patience_timer_ = 0;
+    give_up({Fault::kLinkLost, "no link for " + for_so_long(patience_) + " (at last: " + last_error_.what + ")", {}});
+  }));
+}
+
+void Link::give_up(Error why) {
+  if (over_ || closing_) return;
+  over_ = true;
+  host_.loop.cancel(std::exchange(dial_timer_, 0));
+  host_.loop.cancel(std::exchange(patience_timer_, 0));
+  events_.lost(std::move(why));
+}
+
+void Link::refuse(Lane& lane, const Error& why) {
+  Place& place = *find(lane.id());
+  place.standing = Standing::kLeaving;
+  lane.send(wire::FrameType::kAbort,
+            wire::encode(wire::Abort{why.fault, why.what.substr(0, limits::kErrorTextBytesMax)}));
+  lane.close();
+}
+
+void Link::send_everywhere(wire::FrameType type, const wire::Message& message) {
+  for (Place& place : places_) {
+    if (place.standing == Standing::kLeaving) continue;
+    place.lane->drop_waiting_blocks();
+    place.lane->send(type, message);
+  }
+}
+
+void Link::close() {
+  if (std::exchange(closing_, true)) return;
+  host_.loop.cancel(std::exchange(dial_timer_, 0));
+  host_.loop.cancel(std::exchange(patience_timer_, 0));
+  for (auto& dial : dials_) bury(std::move(dial));
+  dials_.clear();
+  for (Place& place : places_) place.lane->close();
+  report_closed();
+}
+
+void Link::report_closed() {
+  if (!places_.empty() || std::exchange(close_reported_, true)) return;
+  host_.loop.post(lifeline_.guard([this] { events_.closed(); }));
+}
+
+// ---- Keeping as many as are wanted.
+
+std::size_t Link::wanted() const { return ticket_ ? lanes_ : 1; }
+
+bool Link::silent(const Lane& lane) const {
+  Duration suspect_after = std::min<Duration>(limits::kSuspectAfter, settings_.silence_max / 2);
+  return host_.loop.now() - lane.heard() >= suspect_after;
+}
+
+std::size_t Link::members() const {
+  auto member = [](const Place& place) { return place.standing == Standing::kMember; };
+  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), member));
+}
+
+std::size_t Link::healthy() const {
+  auto good = [this](const Place& place) {
+    return (place.standing == Standing::kMember || place.standing == Standing::kJoining) && !silent(*place.lane);
+  };
+  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), good));
+}
+
+void Link::set_lanes(std::size_t lanes) {
+  lanes_ = lanes;
+  keep_up();
+}
+
+// While no lane lives, one scout at a time looks whether there is a way, a new one each second however long the last
+// one takes: its SYN may have been lost just before the link came back. Then all that are missing are dialled.
+void Link::keep_up() {
+  if (meeting_.listen || closing_ || over_ || !met_) return;
+  TimePoint now = host_.loop.now();
+  std::size_t alive = healthy();
+  auto is_young = [now](const auto& dial) { return now - dial->begun() < limits::kRedialMost; };
+  auto young = static_cast<std::size_t>(std::count_if(dials_.begin(), dials_.end(), is_young));
+  std::size_t missing = alive == 0 ? 1 : wanted() - std::min(wanted(), alive);
+  if (missing <= young) return look_again(kLookAgain);
+  if (now < next_dial_) return look_again(next_dial_ - now);
+  // A scout that takes too long makes room for the next one; further lanes wait for their turn.
+  if (alive == 0 && dials_.size() == limits::kDialsMax) {
+    bury(std::move(dials_.front()));
+    dials_.pop_front();
+  }
+  std::size_t count = std::min(missing - young, limits::kDialsMax - dials_.size());
+  if (count == 0) return look_again(kLookAgain);
+  for (; count > 0; --count) dial();
+  // Between three and five quarters of it, so that many ends that lost the same link do not come back as one.
+  std::uint16_t dice = 0;
+  host_.random.fill(std::as_writable_bytes(std::span(&dice, 1)));
+  next_dial_ = now + backoff_ * 3 / 4 + backoff_ * dice / 0x20000;
+  backoff_ = std::min<Duration>(backoff_ * 2, limits::kRedialMost);
+  look_again(next_dial_ - now);
+}
+
+void Link::look_again(Duration delay) {
+  host_.loop.cancel(dial_timer_);
+  dial_timer_ = host_.loop.after(delay, lifeline_.guard([this] {
+    dial_timer_ = 0;
+    keep_up();
+  }));
+}
+
+// It may be what calls us.
+void Link::bury(std::unique_ptr<Dialling> dial) {
+  host_.loop.post([dead = std::shared_ptr<Dialling>(std::move(dial))] {});
+}
+
+// ---- What the session asks.
+
+Link::Place* Link::find(std::uint64_t id) {
+  for (Place& place : places_)
+    if (place.lane->id() == id) return &place;
+  return nullptr;
+}
+
+Lane* Link::lane(std::uint64_t id) {
+  Place* place = find(id);
+  return place != nullptr && place->standing != Standing::kLeaving ? place->lane.get() : nullptr;
+}
+
+bool Link::is_member(const Lane& lane) const {
+  for (const Place& place : places_)
+    if (place.lane.get() == &lane) return place.standing == Standing::kMember;
+  return false;
+}
+
+Lane* Link::best() const {
+  Lane* best = nullptr;
+  auto rank = [this](const Lane& lane) {
+    return std::pair(!silent(lane) + (!silent(lane) && lane.idle()), lane.heard());
+  };
+  for (const Place& place : places_) {
+    if (place.standing != Standing::kMember) continue;
+    if (best == nullptr || rank(*place.lane) > rank(*best)) best = place.lane.get();
+  }
+  return best;
+}
+
+std::vector<Lane*> Link::carriers() const {
+  std::vector<Lane*> lanes;
+  for (const Place& place : places_)
+    if (place.standing == Standing::kMember && !silent(*place.lane)) lanes.push_back(place.lane.get());
+  return lanes;
+}
+
+bool Link::heard_since(TimePoint moment) const {
+  for (const Place& place : places_)
+    if (place.standing == Standing::kMember && place.lane->heard() > moment) return true;
+  return false;
+}
+
+TimePoint Link::last_heard() const {
+  TimePoint last = last_heard_;
+  for (const Place& place : places_)
+    if (place.standing == Standing::kMember && !(place.lane->heard() < last) && silent(*place.lane))
+      last = place.lane->heard();
+  return last;
+}
+
+LinkStatistics Link::statistics() const {
+  LinkStatistics all = gone_statistics_;
+  for (const Place& place : places_) {
+    all.sent_bytes += place.lane->sent_bytes();
+    all.received_bytes += place.lane->received_bytes();
+  }
+  return all;
+}
+
+}  // namespace zferry::pipeline

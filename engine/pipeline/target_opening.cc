@@ -1,0 +1,181 @@
+// Who may open a session at a target, and how it goes on: for the first time, from a completion record, or where an
+// earlier run of the same source stopped. docs/PROTOCOL.md, "Opening".
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/names.h"
+#include "pipeline/target.h"
+
+namespace zferry::pipeline {
+
+using session::TargetState;
+
+void Target::got_open(Lane& lane, const wire::Open& open) {
+  if (open.block_bytes_max > settings_.lane.block_bytes) {
+    Error why{Fault::kProtocol, "the source wants longer blocks than this end takes", {}};
+    return core().state() == State::kWaiting ? broke(std::move(why)) : link_.refuse(lane, why);
+  }
+  if (core().state() == State::kWaiting) return open_first(lane, open);
+  bool same_stream = open.identity == open_.identity && lane.principal() == principal_ &&
+                     open.block_bytes_max == open_.block_bytes_max;
+  if (!same_stream) return refuse_open(lane, what_waits(lane), "end that, or take another target");
+  open_again(lane, open);
+}
+
+void Target::open_first(Lane& lane, const wire::Open& open) {
+  std::string record = pipeline::record_name(
+      "done", {ConstBytes(open.identity), ConstBytes(lane.principal()), as_bytes(destination_name(settings_))});
+  auto stored = host_.files.state().load(record);
+  if (!stored) return driver_.step(Event::kLocalFailed, {stored.take_error()});
+  open_ = open;
+  principal_ = lane.principal();
+  record_name_ = record;
+  opened_lane_ = lane.id();
+  report_.stream_name = escaped(open.name);
+  report_.progress.size_hint_bytes = open.size_hint_bytes;
+  agree(open);
+  bool known = record_counts(*stored);
+  link_.adopt(lane, known ? seal::SecretBytes(record_->leaf_key) : leaf_key_.copy(), open.incarnation);
+  if (known) return driver_.step(Event::kOpenKnown);
+  // What this run begins to write makes the earlier one's record untrue, whatever becomes of this run.
+  if (*stored)
+    if (Status removed = host_.files.state().remove(record_name_); !removed)
+      return driver_.step(Event::kLocalFailed, {removed.take_error()});
+  driver_.step(Event::kOpenNew);
+}
+
+// The stream of the session, by a run that may be a newer one.
+void Target::open_again(Lane& lane, const wire::Open& open) {
+  switch (core().state()) {
+    case State::kStarting:
+    case State::kReceiving:
+      if (open.incarnation == open_.incarnation) return take_over(lane, open);
+      return challenge(lane, open);
+    case State::kDelivering:
+      return refuse_open(lane, "the stream has arrived here as a whole, and its consumer has not finished yet",
+                         "run the same command again in a moment");
+    case State::kLingering:
+    case State::kAnswering:
+      if (open.earlier_run == wire::EarlierRun::kNone ||
+          !destination_still_has(host_, settings_, report_.progress.stream_bytes))
+        return refuse_open(lane, "this target has completed that stream and takes no other", "start it again there");
+      [[fallthrough]];
+    case State::kComparing:
+      open_ = open;
+      opened_lane_ = lane.id();
+      link_.adopt(lane, seal::SecretBytes(record_->leaf_key), open.incarnation);
+      return driver_.step(Event::kOpenAgain);
+    default: return link_.refuse(lane, {Fault::kBusy, "this target is about to end", {}});
+  }
+}
+
+// A newer run wants what an older one has. If the older one still speaks, it keeps it: heartbeats come twice a second.
+void Target::challenge(Lane& lane, const wire::Open& open) {
+  if (std::exchange(challenging_, true)) return refuse_open(lane, what_waits(lane), "try again in a moment");
+  TimePoint asked = host_.loop.now();
+  bool alone = link_.best() == nullptr;
+  auto judge = [this, id = lane.id(), open, asked] {
+    challenging_ = false;
+    Lane* asker = link_.lane(id);
+    if (asker == nullptr) return;
+    if (link_.heard_since(asked))
+      return refuse_open(*asker, "another run of this source is sending this stream, and it lives",
+                         "let it finish, or end it first");
+    if (core().state() != State::kReceiving && core().state() != State::kStarting) return got_open(*asker, open);
+    take_over(*asker, open);
+  };
+  if (alone) return judge();
+  host_.loop.after(limits::kChallenge, lifeline_.guard([this, judge] { driver_.later(judge); }));
+}
+
+void Target::take_over(Lane& lane, const wire::Open& open) {
+  if (open.incarnation != open_.incarnation) newer_run_ = true;
+  open_ = open;
+  opened_lane_ = lane.id();
+  left_.reset();
+  agree(open);
+  link_.adopt(lane, leaf_key_.copy(), open.incarnation);
+  if (core().state() == State::kStarting) return;  // OPENED goes out when the consumer is there
+  if (std::exchange(rewinding_, true)) return;     // whoever opened last is answered when it is done
+  pipeline_->rewind(lifeline_.guard([this] {
+    rewinding_ = false;
+    if (std::exchange(newer_run_, false)) {
+      kept_bytes_ = pipeline_->resume_point().offset;
+      info("a new run of the source continues after " + std::to_string(kept_bytes_) + " bytes");
+    }
+    driver_.feed(Event::kOpenAgain);
+  }));
+}
+
+void Target::refuse_open(Lane& lane, const std::string& why, const std::string& next) {
+  info("refused " + escaped(lane.peer()) + ": " + why);
+  link_.refuse(lane, {Fault::kBusy, next.empty() ? why : why + " (" + next + ")", {}});
+}
+
+// Names of streams are told to whom they belong.
+std::string Target::what_waits(const Lane& asker) const {
+  if (asker.principal() != principal_) return "this target is in session with another source";
+  if (core().state() == State::kLingering || core().state() == State::kAnswering)
+    return "this target has completed " + report_.stream_name + " and takes no other stream";
+  return "this target holds " + (report_.stream_name.empty() ? "a stream without a name" : report_.stream_name) + ", " +
+         std::to_string(progress().stream_bytes) + " bytes of it so far, and waits for the rest";
+}
+
+// A record counts for a source that does not know its outcome (one that does wants the stream to be received again),
+// and only while the destination still has what the record tells of.
+bool Target::record_counts(const std::optional<std::vector<std::byte>>& stored) {
+  if (!stored || open_.earlier_run == wire::EarlierRun::kNone) return false;
+  auto record = decode_completion_record(*stored);
+  if (!record) {
+    warn(record.error().what);
+    return false;
+  }
+  if (!destination_still_has(host_, settings_, record->stream_bytes)) return false;
+  record_ = *record;
+  return true;
+}
+
+// The target holds longer than the source tries, so that the last attempt still finds it; what no later run can be told
+// to be the same is held no longer than that.
+void Target::agree(const wire::Open& open) {
+  Duration tries = from_wire_seconds(open.give_up_s);
+  Duration longer = tries == kForEver ? kForEver : tries + limits::kHoldLonger;
+  hold_ = settings_.hold.value_or(std::max<Duration>(longer, limits::kGiveUpAfter));
+  if (!open.nameable) hold_ = tries == Duration(0) ? Duration(0) : std::min(hold_, longer);
+  auto wanted = [](std::size_t here, std::size_t there) {
+    return here == 0 || there == 0 ? here + there : std::min(here, there);
+  };
+  std::size_t lanes = wanted(settings_.lanes, open.lanes);
+  lanes_ = static_cast<std::uint8_t>(
+      std::clamp<std::size_t>(lanes == 0 ? limits::kLanesDefault : lanes, 1, limits::kLanesMax));
+  link_.set_patience(hold_);
+  link_.set_lanes(lanes_);
+}
+
+void Target::send_opened(bool already) {
+  Lane* lane = link_.lane(opened_lane_);
+  if (lane == nullptr) return;  // the source will ask again
+  report_.progress.stage = already ? "comparing" : "streaming";
+  wire::Opened opened;
+  opened.lanes = lanes_;
+  opened.hold_s = to_wire_seconds(hold_);
+  answers_ = already;
+  if (already) {
+    opened.how = wire::OpenedHow::kAlreadyReceived;
+    opened.leaf_key = record_->leaf_key;
+    return lane->send(wire::FrameType::kOpened, wire::encode(opened));
+  }
+  ConstBytes key = leaf_key_.bytes();
+  std::copy(key.begin(), key.end(), opened.leaf_key.begin());
+  opened.credit = pipeline_->credit();
+  ResumePoint point = pipeline_->resume_point();
+  if (point.offset > 0) {
+    opened.how = wire::OpenedHow::kContinue;
+    opened.next_number = point.next_number;
+    opened.offset = point.offset;
+    for (const seal::ChainMark& mark : point.marks) opened.marks.push_back({mark.stream_bytes, mark.digest});
+  }
+  lane->send(wire::FrameType::kOpened, wire::encode(opened));
+}
+
+}  // namespace zferry::pipeline
