@@ -8,7 +8,7 @@
 namespace zferry::pipeline {
 
 Lane::Lane(Host& host, const LaneSettings& settings, std::uint64_t id, EstablishedLane established,
-           flow::BufferPool& pool, LaneEvents events)
+           flow::BufferPool& pool, LaneEvents events, std::shared_ptr<Pacer> pacer)
     : host_(host),
       settings_(settings),
       id_(id),
@@ -31,7 +31,9 @@ Lane::Lane(Host& host, const LaneSettings& settings, std::uint64_t id, Establish
     if (peer_hung_up_) closed();
   };
   sending.failed = [this](Error why) { lost(std::move(why)); };
-  sender_ = std::make_unique<LaneSender>(host, settings, *stream_, std::move(established.sealer), std::move(sending));
+  if (!pacer) pacer = std::make_shared<Pacer>(settings.rate_bytes_per_s);
+  sender_ = std::make_unique<LaneSender>(host, settings, *stream_, std::move(established.sealer), std::move(pacer),
+                                         std::move(sending));
 
   LaneReceiver::Events receiving;
   receiving.heard = [this] { heard_ = host_.loop.now(); };

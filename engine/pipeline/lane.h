@@ -12,6 +12,7 @@
 #include "flow/buffer_pool.h"
 #include "pipeline/host.h"
 #include "pipeline/lane_keys.h"
+#include "pipeline/pacer.h"
 #include "pipeline/settings.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
@@ -34,9 +35,10 @@ class LaneReceiver;
 
 class Lane {
  public:
-  // `id` tells the lanes of an end apart; `pool` gives the buffers of the blocks that come in.
+  // `id` tells the lanes of an end apart; `pool` gives the buffers of the blocks that come in; `pacer` is shared
+  // by the lanes of a session (its own by the settings' rate where none is given).
   Lane(Host& host, const LaneSettings& settings, std::uint64_t id, EstablishedLane established, flow::BufferPool& pool,
-       LaneEvents events);
+       LaneEvents events, std::shared_ptr<Pacer> pacer = nullptr);
   ~Lane();
   void start();
   // Queues a control frame behind what is queued already. Only what the protocol bounds in number may be sent so.

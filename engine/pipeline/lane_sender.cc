@@ -5,10 +5,6 @@
 namespace zferry::pipeline {
 namespace {
 
-// With --limit the link gets pieces of about this long, so that the rate is smooth and other traffic gets its turn.
-constexpr Duration kPieceTime = std::chrono::milliseconds(10);
-constexpr std::size_t kPieceBytesMin = 1400;
-
 std::size_t sealed_bytes(std::size_t plaintext_bytes, std::size_t frame_bytes) {
   std::size_t frames = (plaintext_bytes + frame_bytes - 1) / frame_bytes;
   return plaintext_bytes + frames * wire::kFrameOverheadBytes;
@@ -17,8 +13,13 @@ std::size_t sealed_bytes(std::size_t plaintext_bytes, std::size_t frame_bytes) {
 }  // namespace
 
 LaneSender::LaneSender(Host& host, const LaneSettings& settings, io::ByteStream& stream,
-                       std::unique_ptr<seal::Sealer> sealer, Events events)
-    : host_(host), settings_(settings), stream_(stream), sealer_(std::move(sealer)), events_(std::move(events)) {}
+                       std::unique_ptr<seal::Sealer> sealer, std::shared_ptr<Pacer> pacer, Events events)
+    : host_(host),
+      settings_(settings),
+      stream_(stream),
+      sealer_(std::move(sealer)),
+      pacer_(std::move(pacer)),
+      events_(std::move(events)) {}
 
 void LaneSender::send(wire::FrameType type, const wire::Message& message) {
   ZF_ASSERT(message.size() <= limits::kControlBytesMax);
@@ -90,31 +91,16 @@ void LaneSender::seal_next() {
   }
 }
 
-std::size_t LaneSender::piece_bytes() {
-  const Sealed& head = sealed_.front();
-  std::size_t rest = head.bytes - written_of_head_;
-  if (settings_.rate_bytes_per_s == 0) return rest;
-  auto piece = static_cast<std::size_t>(static_cast<double>(settings_.rate_bytes_per_s) * seconds(kPieceTime));
-  return std::min(rest, std::max(piece, kPieceBytesMin));
-}
-
 void LaneSender::write_next() {
   if (writing_ || sealed_.empty()) return;
-  std::size_t piece = piece_bytes();
-  if (settings_.rate_bytes_per_s > 0) {
-    TimePoint now = host_.loop.now();
-    if (now < next_write_) {
-      writing_ = true;
-      host_.loop.after(next_write_ - now, lifeline_.guard([this] {
-        writing_ = false;
-        write_next();
-      }));
-      return;
-    }
-    // A late timer is made up for, but never by more than a piece: no bursts after a pause.
-    TimePoint base = std::max(next_write_, TimePoint{now.since_start - kPieceTime});
-    next_write_ = base + Duration(static_cast<std::int64_t>(1e9 * static_cast<double>(piece) /
-                                                            static_cast<double>(settings_.rate_bytes_per_s)));
+  std::size_t piece = pacer_->piece(sealed_.front().bytes - written_of_head_);
+  if (Duration wait = pacer_->take(piece, host_.loop.now()); wait > Duration(0)) {
+    writing_ = true;
+    host_.loop.after(wait, lifeline_.guard([this] {
+      writing_ = false;
+      write_next();
+    }));
+    return;
   }
   writing_ = true;
   Memory memory = sealed_.front().memory;

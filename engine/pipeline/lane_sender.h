@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "flow/buffer_pool.h"
 #include "pipeline/host.h"
+#include "pipeline/pacer.h"
 #include "pipeline/settings.h"
 #include "seal/lane_cipher.h"
 #include "wire/frame.h"
@@ -26,7 +27,7 @@ class LaneSender {
     std::function<void(Error)> failed;
   };
   LaneSender(Host& host, const LaneSettings& settings, io::ByteStream& stream, std::unique_ptr<seal::Sealer> sealer,
-             Events events);
+             std::shared_ptr<Pacer> pacer, Events events);
   void send(wire::FrameType type, const wire::Message& message);
   bool has_room() const { return blocks_waiting_ + blocks_sealed_ < static_cast<int>(limits::kLaneSendBuffers); }
   void send_block(const wire::Block& block, flow::Slice packed);
@@ -52,12 +53,12 @@ class LaneSender {
   void seal_next();
   void write_next();
   void wrote(Result<std::size_t> count);
-  std::size_t piece_bytes();
 
   Host& host_;
   const LaneSettings& settings_;
   io::ByteStream& stream_;
   std::shared_ptr<seal::Sealer> sealer_;  // shared with the job that uses it
+  std::shared_ptr<Pacer> pacer_;
   Events events_;
   std::deque<Item> queue_;
   std::deque<Sealed> sealed_;
@@ -68,7 +69,6 @@ class LaneSender {
   bool writing_ = false;
   std::size_t written_of_head_ = 0;
   std::uint64_t sent_bytes_ = 0;
-  TimePoint next_write_;  // with a rate: not before
   Lifeline lifeline_;
 };
 

@@ -24,6 +24,7 @@ Link::Link(Host& host, const MeetingSettings& meeting, const LaneSettings& lane,
       role_(role),
       pool_(pool),
       notices_(notices),
+      pacer_(std::make_shared<Pacer>(lane.rate_bytes_per_s)),
       events_(std::move(events)),
       last_heard_(host.loop.now()),
       backoff_(limits::kRedialFirst) {}
@@ -151,7 +152,7 @@ Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
   };
   events.lost = [this, id](Error why) { lane_over(id, std::move(why)); };
   events.closed = [this, id] { lane_over(id, {}); };
-  auto made = std::make_unique<Lane>(host_, settings_, id, std::move(lane), pool_, std::move(events));
+  auto made = std::make_unique<Lane>(host_, settings_, id, std::move(lane), pool_, std::move(events), pacer_);
   Place& place = places_.emplace_back(Place{std::move(made), standing, joined, false});
   place.lane->start();
   return *place.lane;
@@ -253,7 +254,7 @@ void Link::lane_over(std::uint64_t id, std::optional<Error> lost) {
   last_error_ = why;
   if (standing == Standing::kVisitor) events_.visitor_left(lane.peer());
   if (standing == Standing::kMember) {
-    ++gone_statistics_.lanes_lost;
+    if (!goodbye_) ++gone_statistics_.lanes_lost;
     events_.lane_lost(lane);
     if (members() == 0) went_down(std::move(why));
   }

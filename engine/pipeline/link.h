@@ -73,6 +73,8 @@ class Link {
   Lane* lane(std::uint64_t id);
   // A lane of the session was heard after this moment.
   bool heard_since(TimePoint moment) const;
+  // From now on a lane that ends is not lost: the other end is expected to hang up.
+  void expect_goodbye() { goodbye_ = true; }
   bool closing() const { return closing_; }
   LinkStatistics statistics() const;
   const std::string& peer() const { return peer_; }
@@ -123,6 +125,7 @@ class Link {
   wire::Role role_;
   flow::BufferPool& pool_;
   const Notices& notices_;
+  std::shared_ptr<Pacer> pacer_;
   Events events_;
   std::unique_ptr<Reception> reception_;
   Dials dials_;
@@ -137,6 +140,7 @@ class Link {
   Duration patience_{0};
   bool met_ = false;  // a lane was up at least once
   bool down_ = true;
+  bool goodbye_ = false;
   bool closing_ = false;
   bool over_ = false;
   bool close_reported_ = false;

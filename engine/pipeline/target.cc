@@ -225,6 +225,7 @@ void Target::repeat_ack(const wire::Ack& ack) {
 
 void Target::send_final_ack() {
   wire::Completion how = *core().ending().completion;
+  link_.expect_goodbye();
   // A run that only asks learns that it was so before.
   if (answers_) how = wire::Completion::kAlreadyReceived;
   if (Lane* lane = link_.best())

@@ -1,0 +1,40 @@
+// Pacer: the rate of --limit, which all lanes of a session share. Each takes its turn for a piece of about 10 ms, so
+// that the rate is smooth and other traffic gets through. Threading: the loop's.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/clock.h"
+
+namespace zferry::pipeline {
+
+class Pacer {
+ public:
+  // 0: as fast as the link takes it.
+  explicit Pacer(std::uint64_t bytes_per_s) : bytes_per_s_(bytes_per_s) {}
+  // How much of `bytes` may go in one turn.
+  std::size_t piece(std::size_t bytes) const {
+    if (bytes_per_s_ == 0) return bytes;
+    auto piece = static_cast<std::size_t>(static_cast<double>(bytes_per_s_) * seconds(kPieceTime));
+    return std::min(bytes, std::max(piece, kPieceBytesMin));
+  }
+  // How long a turn has to wait; zero: it is taken, for so many bytes.
+  Duration take(std::size_t bytes, TimePoint now) {
+    if (bytes_per_s_ == 0) return Duration(0);
+    if (now < next_) return next_ - now;
+    // A late timer is made up for, but never by more than a piece: no bursts after a pause.
+    TimePoint base = std::max(next_, TimePoint{now.since_start - kPieceTime});
+    next_ = base +
+            Duration(static_cast<std::int64_t>(1e9 * static_cast<double>(bytes) / static_cast<double>(bytes_per_s_)));
+    return Duration(0);
+  }
+
+ private:
+  static constexpr Duration kPieceTime = std::chrono::milliseconds(10);
+  static constexpr std::size_t kPieceBytesMin = 1400;
+  std::uint64_t bytes_per_s_;
+  TimePoint next_{};
+};
+
+}  // namespace zferry::pipeline
