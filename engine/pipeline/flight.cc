@@ -1,5 +1,6 @@
 #include "pipeline/flight.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -27,9 +28,15 @@ void Flight::acknowledge(const wire::Ack& ack) {
   }
 }
 
-void Flight::lane_lost(std::uint64_t lane) {
-  for (const auto& [number, block] : aboard_)
-    if (block.lane == lane && !block.there) homeless_.insert(number);
+void Flight::lane_lost(std::uint64_t lane, std::uint64_t unwritten) {
+  for (auto entry = aboard_.rbegin(); entry != aboard_.rend(); ++entry) {
+    const auto& [number, block] = *entry;
+    if (block.lane != lane || block.there || homeless_.contains(number)) continue;
+    homeless_.insert(number);
+    std::uint64_t kept = std::min<std::uint64_t>(unwritten, block.packed.bytes.size());
+    unwritten -= kept;
+    sent_again_bytes_ += block.packed.bytes.size() - kept;
+  }
 }
 
 Flight::Passenger Flight::take_homeless(std::uint64_t lane) {
@@ -38,7 +45,6 @@ Flight::Passenger Flight::take_homeless(std::uint64_t lane) {
   homeless_.erase(homeless_.begin());
   Aboard& block = aboard_.at(number);
   block.lane = lane;
-  sent_again_bytes_ += block.packed.bytes.size();
   return {block.header, block.packed};
 }
 

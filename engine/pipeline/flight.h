@@ -21,15 +21,16 @@ class Flight {
   void add(const wire::Block& header, flow::Slice packed, std::uint64_t lane);
   // The target has all below ack.received, and of the others what `beyond` says.
   void acknowledge(const wire::Ack& ack);
-  // Its blocks have no lane any more.
-  void lane_lost(std::uint64_t lane);
+  // Its blocks have no lane any more. Of the bytes that it was given, the last `unwritten` never left this host.
+  void lane_lost(std::uint64_t lane, std::uint64_t unwritten);
   bool has_homeless() const { return !homeless_.empty(); }
   // The lowest of the homeless, which goes on this lane now. REQUIRES: has_homeless().
   Passenger take_homeless(std::uint64_t lane);
 
   // Stream offset below which the target has everything.
   std::uint64_t acknowledged_bytes() const { return acknowledged_bytes_; }
-  std::uint64_t sent_again_bytes() const { return sent_again_bytes_; }  // packed
+  // Packed bytes that had left this host already when their lane died.
+  std::uint64_t sent_again_bytes() const { return sent_again_bytes_; }
   std::size_t blocks() const { return aboard_.size(); }
 
  private:

@@ -93,6 +93,7 @@ void Lane::close() {
 }
 
 std::uint64_t Lane::sent_bytes() const { return sender_->sent_bytes(); }
+std::uint64_t Lane::unwritten_bytes() const { return sender_->unwritten_bytes(); }
 std::uint64_t Lane::received_bytes() const { return receiver_->received_bytes(); }
 
 void Lane::closed() {

@@ -60,6 +60,8 @@ class Lane {
   // The listener's own verdict, for reasons that a lane cannot see: ends with `lost`.
   void abandon(Error why) { lost(std::move(why)); }
   std::uint64_t sent_bytes() const;
+  // Of blocks that were given to the lane: not in the kernel's hands yet.
+  std::uint64_t unwritten_bytes() const;
   std::uint64_t received_bytes() const;
   const std::string& peer() const { return peer_; }
   seal::Cipher cipher() const { return cipher_; }

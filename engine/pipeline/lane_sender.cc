@@ -38,6 +38,14 @@ void LaneSender::drop_waiting_blocks() {
       static_cast<int>(std::erase_if(queue_, [](const Item& item) { return !item.packed.bytes.empty(); }));
 }
 
+std::uint64_t LaneSender::unwritten_bytes() const {
+  std::uint64_t bytes = block_bytes_in_work_;
+  for (const Item& item : queue_) bytes += item.packed.bytes.size();
+  for (const Sealed& sealed : sealed_)
+    if (sealed.is_block) bytes += sealed.bytes;
+  return bytes - (sealed_.empty() || !sealed_.front().is_block ? 0 : written_of_head_);
+}
+
 std::size_t LaneSender::seal_frame(seal::Sealer& sealer, wire::FrameType type, ConstBytes plaintext, Bytes out) {
   auto header = wire::encode_frame_header(type, plaintext.size());
   std::copy(header.begin(), header.end(), out.begin());
@@ -75,6 +83,7 @@ void LaneSender::seal_next() {
     }
     if (memory->size() < bytes) memory->resize(bytes);
     sealing_ = true;
+    block_bytes_in_work_ = item->packed.bytes.size();
     auto job = [sealer = sealer_, item, memory, frame_bytes = settings_.frame_bytes] {
       seal_block(*sealer, *item, frame_bytes, *memory);
       item->packed =
@@ -82,6 +91,7 @@ void LaneSender::seal_next() {
     };
     host_.workers.run(std::move(job), lifeline_.guard([this, memory, bytes] {
       sealing_ = false;
+      block_bytes_in_work_ = 0;
       --blocks_waiting_;
       ++blocks_sealed_;
       sealed_.push_back({memory, bytes, true});

@@ -34,6 +34,7 @@ class LaneSender {
   void drop_waiting_blocks();
   bool idle() const { return queue_.empty() && !sealing_ && sealed_.empty() && !writing_; }
   std::uint64_t sent_bytes() const { return sent_bytes_; }
+  std::uint64_t unwritten_bytes() const;
 
  private:
   struct Item {
@@ -62,7 +63,8 @@ class LaneSender {
   Events events_;
   std::deque<Item> queue_;
   std::deque<Sealed> sealed_;
-  std::vector<Memory> spare_;  // memory for sealed blocks, used again
+  std::vector<Memory> spare_;              // memory for sealed blocks, used again
+  std::uint64_t block_bytes_in_work_ = 0;  // of the block that is being sealed
   int blocks_waiting_ = 0;
   int blocks_sealed_ = 0;
   bool sealing_ = false;

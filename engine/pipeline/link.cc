@@ -74,6 +74,7 @@ void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
     came_up(up);
     events_.joined(up);
   }
+  if (healthy() >= wanted()) cancel_dials();
   keep_up();
 }
 
@@ -311,8 +312,7 @@ void Link::close() {
   if (std::exchange(closing_, true)) return;
   host_.loop.cancel(std::exchange(dial_timer_, 0));
   host_.loop.cancel(std::exchange(patience_timer_, 0));
-  for (auto& dial : dials_) bury(std::move(dial));
-  dials_.clear();
+  cancel_dials();
   for (Place& place : places_) place.lane->close();
   report_closed();
 }
@@ -381,6 +381,11 @@ void Link::look_again(Duration delay) {
     dial_timer_ = 0;
     keep_up();
   }));
+}
+
+void Link::cancel_dials() {
+  for (auto& dial : dials_) bury(std::move(dial));
+  dials_.clear();
 }
 
 // It may be what calls us.

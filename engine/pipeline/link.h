@@ -97,6 +97,7 @@ class Link {
 
   void dial();
   void dialled(Dials::iterator attempt, Result<EstablishedLane> lane);
+  void cancel_dials();
   void bury(std::unique_ptr<Dialling> dial);
   bool busy(bool joins) const;
   void admit(EstablishedLane lane);

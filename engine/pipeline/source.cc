@@ -98,7 +98,7 @@ Link::Events Source::link_events() {
   events.fresh = [this](Lane&) { driver_.feed(Event::kLinkUp); };
   events.joined = [this](Lane&) { link_back(); };
   events.lane_lost = [this](Lane& lane) {
-    flight_.lane_lost(lane.id());
+    flight_.lane_lost(lane.id(), lane.unwritten_bytes());
     driver_.feed(Event::kLaneLost);
   };
   events.down = [this](const Error& why) { link_down(why); };
