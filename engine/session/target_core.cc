@@ -65,7 +65,9 @@ std::vector<TargetRow> make_rows() {
       {S::kAnswering, E::kFinalRight, S::kLingering, {A::kSendFinalAck}},
       {S::kAnswering, E::kFinalWrong, S::kLingering, {}},
       {S::kAnswering, E::kPeerAborted, S::kLingering, {}},
+      {S::kAnswering, E::kPeerBroke, S::kLingering, {}},
       {S::kAnswering, E::kLinkDown, S::kLingering, {}},
+      {S::kAnswering, E::kLinkLost, S::kLingering, {}},
       {S::kAnswering, E::kInterrupted, S::kEnded, {A::kCloseLink, A::kFinish}},
   };
   for (S from : {S::kWaiting, S::kStarting, S::kReceiving, S::kComparing}) add_ways_out(rows, from);

@@ -22,6 +22,8 @@ int listed_exit_code(Fault fault) {
     case Fault::kInterrupted: return 12;
     case Fault::kBusy: return 13;
     case Fault::kOutcomeUnknown: return 14;
+    case Fault::kSessionGone: return 15;
+    case Fault::kFenced: return 16;
     case Fault::kNotAllowed: return 20;
     case Fault::kProtocol: return 21;
     case Fault::kProducerFailed: return 30;
@@ -58,9 +60,9 @@ TEST(Fault, EveryEnumeratorHasFactsAndACodeOfItsOwn) {
     names.insert(row.name);
     ++known;
   }
-  EXPECT_EQ(known, 21);
-  EXPECT_EQ(exit_codes.size(), 21u);
-  EXPECT_EQ(names.size(), 21u);
+  EXPECT_EQ(known, 23);
+  EXPECT_EQ(exit_codes.size(), 23u);
+  EXPECT_EQ(names.size(), 23u);
 }
 
 TEST(Fault, OnlyTheLinkAndTheOutcomeAreRetryable) {
@@ -68,8 +70,8 @@ TEST(Fault, OnlyTheLinkAndTheOutcomeAreRetryable) {
   for (int byte = 0; byte < 256; ++byte)
     if (auto fault = fault_from_wire(static_cast<std::uint8_t>(byte)); fault && facts(*fault).retryable)
       retryable.insert(facts(*fault).name);
-  EXPECT_EQ(retryable,
-            (std::set<std::string_view>{"unreachable", "link-lost", "interrupted", "busy", "outcome-unknown"}));
+  EXPECT_EQ(retryable, (std::set<std::string_view>{"unreachable", "link-lost", "interrupted", "busy", "outcome-unknown",
+                                                   "session-gone"}));
 }
 
 TEST(Fault, AnUnlistedOneIsABug) { EXPECT_DEATH(facts(static_cast<Fault>(99)), "does not hold"); }

@@ -18,11 +18,11 @@ SourceNews news_of(Fault fault) { return {{fault, "a test's", {}}}; }
 // Takes the core along the straight way.
 SourceCore core_in(S wanted) {
   SourceCore core;
-  for (E event : {E::kLaneUp, E::kIdentified, E::kOpenedFromStart, E::kStreamWhole, E::kFinalAck}) {
+  for (E event : {E::kLinkUp, E::kIdentified, E::kOpened, E::kStreamWhole, E::kFinalAck}) {
     if (core.state() == wanted) return core;
     core.on(event, {}, {});
   }
-  if (wanted == S::kEnded) core.on(E::kLaneClosed, {}, {});
+  if (wanted == S::kEnded) core.on(E::kLinkClosed, {}, {});
   EXPECT_EQ(core.state(), wanted);
   return core;
 }
@@ -59,7 +59,7 @@ TEST(SourceCore, OnlyFinalAckMakesSuccess) {
     EXPECT_EQ(event, E::kFinalAck);
   });
   EXPECT_EQ(successes, 1);
-  EXPECT_EQ(pairs, 9 * 14);
+  EXPECT_EQ(pairs, 9 * 16);
 }
 
 TEST(SourceCore, SuccessSaysHow) {
@@ -71,21 +71,21 @@ TEST(SourceCore, SuccessSaysHow) {
   EXPECT_EQ(core.ending().completion, wire::Completion::kAlreadyReceived);
 }
 
-TEST(SourceCore, ALaneLostAfterFinalIsOutcomeUnknown) {
-  for (E event : {E::kLaneLost, E::kInterrupted}) {
+TEST(SourceCore, ALinkLostAfterFinalIsOutcomeUnknown) {
+  for (E event : {E::kLinkLost, E::kInterrupted}) {
     SourceCore core = core_in(S::kFinalSent);
     core.on(event, news_of(Fault::kLinkLost), {});
     EXPECT_EQ(core.state(), S::kEnded);
     EXPECT_EQ(core.ending().error.fault, Fault::kOutcomeUnknown);
   }
   SourceCore before = core_in(S::kStreaming);
-  before.on(E::kLaneLost, news_of(Fault::kLinkLost), {});
+  before.on(E::kLinkLost, news_of(Fault::kLinkLost), {});
   EXPECT_EQ(before.ending().error.fault, Fault::kLinkLost);
 }
 
 TEST(SourceCore, ABreachAfterFinalIsOutcomeUnknownToo) {
   SourceCore core = core_in(S::kFinalSent);
-  core.on(E::kOpenedFromStart, {}, {});
+  core.on(E::kOpened, {}, {});
   EXPECT_EQ(core.ending().error.fault, Fault::kOutcomeUnknown);
   SourceCore before = core_in(S::kStreaming);
   before.on(E::kFinalAck, {}, {});
@@ -102,7 +102,7 @@ TEST(SourceCore, TheMarkerIsSavedBeforeFinalAndGoesWithAnAnswer) {
   EXPECT_TRUE(has(core.on(E::kPeerAborted, news_of(Fault::kConsumerFailed), {}), A::kClearMarker));
   EXPECT_EQ(core.ending().error.fault, Fault::kConsumerFailed);
   SourceCore lost = core_in(S::kFinalSent);
-  EXPECT_FALSE(has(lost.on(E::kLaneLost, {}, {}), A::kClearMarker));
+  EXPECT_FALSE(has(lost.on(E::kLinkLost, {}, {}), A::kClearMarker));
 }
 
 TEST(SourceCore, CreditNeverGoesBack) {
@@ -135,11 +135,49 @@ TEST(SourceCore, AbortingAndClosingEndByTheirDeadline) {
   EXPECT_TRUE(closing.ending().ok());
 }
 
+// Whatever was said on a lane that is gone is said again: only that keeps a session alive that lost one.
+TEST(SourceCore, ALostLaneEndsNothing) {
+  int rows = 0;
+  for_each_pair([&](S state, E event) {
+    if (event != E::kLinkUp && event != E::kLinkBack && event != E::kLaneLost) return;
+    const auto& row = SourceCore::table().row(state, event);
+    ++rows;
+    EXPECT_EQ(row.to, state == S::kConnecting && event == E::kLinkUp ? S::kIdentifying : state);
+    bool again = state == S::kFinalSent && event != E::kLinkUp;
+    EXPECT_EQ(has(row.then, A::kSendFinal), again) << SourceTraits::name(state) << " " << SourceTraits::name(event);
+    EXPECT_EQ(has(row.then, A::kRaiseCredit), again || (state == S::kStreaming && event != E::kLinkUp));
+    EXPECT_EQ(has(row.then, A::kSendOpen), state == S::kOpening && event == E::kLinkUp);
+  });
+  EXPECT_EQ(rows, 27);
+}
+
+TEST(SourceCore, AnInterruptedSourceLeavesWhatCanBeGoneOnWith) {
+  for (S state : {S::kIdentifying, S::kOpening, S::kStreaming}) {
+    SourceCore core = core_in(state);
+    std::vector<A> actions = core.on(E::kInterrupted, news_of(Fault::kInterrupted), {});
+    EXPECT_TRUE(has(actions, A::kSendLeave));
+    EXPECT_FALSE(has(actions, A::kSendAbort));
+    SourceCore failed = core_in(state);
+    EXPECT_TRUE(has(failed.on(E::kLocalFailed, news_of(Fault::kProducerFailed), {}), A::kSendAbort));
+  }
+}
+
+TEST(SourceCore, NothingIsOnTheLinkWithoutAnEndToIt) {
+  // In every state but the first a link that is given up ends the session, or a deadline does.
+  int ends = 0;
+  for (S state : {S::kConnecting, S::kIdentifying, S::kOpening, S::kStreaming, S::kFinalSent, S::kClosing}) {
+    SourceCore core = core_in(state);
+    core.on(E::kLinkLost, news_of(Fault::kLinkLost), {});
+    ends += core.state() == S::kEnded || core.deadline() != kNever;
+  }
+  EXPECT_EQ(ends, 6);
+}
+
 TEST(SourceCore, TheFirstFaultStands) {
   SourceCore core = core_in(S::kStreaming);
   core.on(E::kLocalFailed, news_of(Fault::kProducerFailed), {});
   core.on(E::kLocalFailed, news_of(Fault::kStreamDamaged), {});
-  core.on(E::kLaneLost, news_of(Fault::kLinkLost), {});
+  core.on(E::kLinkLost, news_of(Fault::kLinkLost), {});
   EXPECT_EQ(core.ending().error.fault, Fault::kProducerFailed);
 }
 
@@ -151,7 +189,7 @@ TEST(SourceCore, NothingLeavesEnded) {
     EXPECT_EQ(SourceCore::table().row(state, event).to, S::kEnded);
     EXPECT_TRUE(SourceCore::table().row(state, event).then.empty());
   });
-  EXPECT_EQ(rows, 14);
+  EXPECT_EQ(rows, 16);
 }
 
 TEST(SourceCore, WhateverEndsFinishes) {

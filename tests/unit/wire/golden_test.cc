@@ -30,21 +30,32 @@ void compare(const std::string& name, ConstBytes bytes) {
 }
 
 TEST(Golden, BytesOfVersion1) {
-  compare("offer", encode(Offer{1, 3, Role::kSource, 2, {2, 1}, 0x01020304}));
+  compare("offer", encode(Offer{1, 3, Role::kSource, true, {2, 1}, 0x01020304}));
   compare("choice", encode(Choice{Fault::kNone, 1, Role::kTarget, 2, 0x0a0b0c0d}));
   compare("choice-refusal", encode(Choice{Fault::kBusy, 1, Role::kTarget, 1, 0}));
+  compare("join", encode(Join{counting_id(0x20), 0x1122334455667788, counting_id(0xa0)}));
   compare("open", encode(Open{counting_id(0x10), 0x1122334455667788, StreamKind::kZfs, EarlierRun::kOutcomeUnknown,
-                              1 << 20, 0x0102030405060708, "tank/vm@monday"}));
-  compare("opened", encode(Opened{OpenedHow::kAlreadyReceived, counting_id(0x40), 48}));
+                              1 << 20, true, 7, 43200, 0x0102030405060708, "tank/vm@monday"}));
+  compare("opened", encode(Opened{OpenedHow::kAlreadyReceived, counting_id(0x40), 48, 1, kForEver, 0, 0, {}}));
+  compare("opened-continue", encode(Opened{OpenedHow::kContinue,
+                                           counting_id(0x40),
+                                           1048,
+                                           16,
+                                           43800,
+                                           1000,
+                                           0x3e7abcde,
+                                           {{0x100000, counting_id(0x60)}, {0x3e7abcde, counting_id(0xc0)}}}));
   compare("block-packed", encode(Block{0x0102030405060708, 0x1112131415161718, 1 << 20, 0x0a0b0c, Encoding::kZstd}));
   compare("block-stored", encode(Block{7, 7000, 1000, 1000, Encoding::kStored}));
-  compare("ack", encode(Ack{20, 18, 60}));
+  compare("ack", encode(Ack{20, 18, 60, {}}));
+  compare("ack-beyond", encode(Ack{20, 18, 60, {0x8000000000000002, 0x0102030405060708}}));
   compare("final", encode(Final{0x0102030405, 5000, counting_id(0x80), ProducerExit::kSuccess}));
   compare("final-ack", encode(FinalAck{Completion::kApplied, 0x0102030405}));
   compare("abort", encode(Abort{Fault::kConsumerFailed, "zfs receive: exit 1"}));
   compare("frame-header-heartbeat", encode_frame_header(FrameType::kHeartbeat, 0));
+  compare("frame-header-join", encode_frame_header(FrameType::kJoin, 72));
   compare("frame-header-data", encode_frame_header(FrameType::kData, 256 * 1024));
-  EXPECT_EQ(compared, 13);
+  EXPECT_EQ(compared, 17);
 }
 
 }  // namespace

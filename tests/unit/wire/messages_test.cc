@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <set>
 
 #include "unit/wire/random_messages.h"
@@ -16,7 +17,7 @@ using testing_data::randomise;
 
 template <class M>
 class EveryMessage : public testing::Test {};
-using AllMessages = testing::Types<Offer, Choice, Open, Opened, Block, Ack, Final, FinalAck, Abort>;
+using AllMessages = testing::Types<Offer, Choice, Join, Open, Opened, Block, Ack, Final, FinalAck, Abort>;
 TYPED_TEST_SUITE(EveryMessage, AllMessages);
 
 template <class M>
@@ -77,7 +78,7 @@ TYPED_TEST(EveryMessage, ArbitraryBytesDecodeToThemselvesOrNotAtAll) {
     }
   }
   EXPECT_GT(decoded, 1000);
-  EXPECT_GT(refused, 0);
+  EXPECT_EQ(refused > 0, !(std::is_same_v<TypeParam, Join>)) << "a JOIN has no field with a bound";
 }
 
 // Puts each of the 256 values into the byte at `offset` of a valid message; gives those that decode.
@@ -103,7 +104,12 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   open.block_bytes_max = 1;
   EXPECT_EQ(accepted(open, 40), (std::set<int>{1, 2}));
   EXPECT_EQ(accepted(open, 41), (std::set<int>{0, 1, 2}));
-  EXPECT_EQ(accepted(Opened{}, 0), (std::set<int>{1, 2}));
+  EXPECT_EQ(accepted(open, 42), (std::set<int>{0, 1})) << "nameable";
+  EXPECT_EQ(accepted(open, 43).size(), limits::kLanesMax + 1);
+  EXPECT_EQ(accepted(offer, 5), (std::set<int>{0, 1})) << "joins";
+  EXPECT_EQ(accepted(Opened{}, 0), (std::set<int>{1, 2, 3}));
+  EXPECT_EQ(accepted(Opened{}, 41).size(), limits::kLanesMax) << "lanes: one at least";
+  EXPECT_EQ(accepted(Opened{}, 62), std::set<int>{0}) << "marks that are not there";
   const Block block{0, 0, 100, 100, Encoding::kZstd};
   EXPECT_EQ(accepted(block, 24), (std::set<int>{0, 1}));
   EXPECT_EQ(accepted(Final{}, 48), (std::set<int>{0, 1}));
@@ -112,7 +118,7 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   for (int value = 1; value < 256; ++value)
     if (fault_from_wire(static_cast<std::uint8_t>(value))) faults.insert(value);
   EXPECT_EQ(accepted(Abort{}, 0), faults);
-  EXPECT_EQ(faults.size(), 20u);
+  EXPECT_EQ(faults.size(), 22u);
 }
 
 template <class M>
@@ -145,11 +151,11 @@ TEST(Messages, BoundsOfTheOthers) {
   EXPECT_TRUE(taken(offer));
   offer.version_min = 0;
   EXPECT_FALSE(taken(offer));
-  Message nine = encode(Offer{1, 1, Role::kSource, 0, {1, 2, 3, 4, 5, 6, 7, 8}, 0});
+  Message nine = encode(Offer{1, 1, Role::kSource, false, {1, 2, 3, 4, 5, 6, 7, 8}, 0});
   nine[10] = std::byte{9};
   nine.push_back(std::byte{9});
   EXPECT_FALSE(decode_offer(nine));
-  Message none = encode(Offer{1, 1, Role::kSource, 0, {1}, 0});
+  Message none = encode(Offer{1, 1, Role::kSource, false, {1}, 0});
   none[10] = std::byte{0};
   none.pop_back();
   EXPECT_FALSE(decode_offer(none));
@@ -169,14 +175,64 @@ TEST(Messages, BoundsOfTheOthers) {
   EXPECT_FALSE(taken(open));
 
   constexpr std::uint64_t kBlocks = limits::kBlocksMax;
-  EXPECT_TRUE(taken(Opened{OpenedHow::kFromStart, {}, kBlocks}));
-  EXPECT_FALSE(taken(Opened{OpenedHow::kFromStart, {}, kBlocks + 1}));
-  EXPECT_TRUE(taken(Ack{kBlocks, kBlocks, kBlocks}));
-  EXPECT_FALSE(taken(Ack{kBlocks + 1, 0, 0}));
-  EXPECT_FALSE(taken(Ack{0, 0, kBlocks + 1}));
-  EXPECT_FALSE(taken(Ack{5, 6, 10}));
+  Opened opened;
+  opened.credit = kBlocks;
+  EXPECT_TRUE(taken(opened));
+  ++opened.credit;
+  EXPECT_FALSE(taken(opened));
+  EXPECT_TRUE(taken(Ack{kBlocks, kBlocks, kBlocks, {}}));
+  EXPECT_FALSE(taken(Ack{kBlocks + 1, 0, 0, {}}));
+  EXPECT_FALSE(taken(Ack{0, 0, kBlocks + 1, {}}));
+  EXPECT_FALSE(taken(Ack{5, 6, 10, {}}));
+  EXPECT_TRUE(taken(Ack{5, 5, 10, std::vector<std::uint64_t>(limits::kAckWordsMax, ~std::uint64_t{0})}));
+  Message many = encode(Ack{5, 5, 10, std::vector<std::uint64_t>(limits::kAckWordsMax)});
+  many[24] = static_cast<std::byte>(limits::kAckWordsMax + 1);
+  many.resize(many.size() + 8);
+  EXPECT_FALSE(decode_ack(many));
   EXPECT_TRUE(taken(Final{~std::uint64_t{0}, kBlocks, {}, ProducerExit::kSuccess}));
   EXPECT_FALSE(taken(Final{0, kBlocks + 1, {}, ProducerExit::kSuccess}));
+}
+
+TEST(Messages, MarksAscendAndEndWhereTheStreamGoesOn) {
+  auto continuing = [](std::vector<std::uint64_t> marks, std::uint64_t offset) {
+    Opened opened;
+    opened.how = OpenedHow::kContinue;
+    opened.next_number = 3;
+    opened.offset = offset;
+    for (std::uint64_t at : marks) opened.marks.push_back({at, {}});
+    return opened;
+  };
+  constexpr std::uint64_t kMost = (std::uint64_t{1} << 62) - 1;
+  EXPECT_TRUE(taken(continuing({}, 0)));
+  EXPECT_TRUE(taken(continuing({1, 2, 3}, 3)));
+  EXPECT_TRUE(taken(continuing({kMost}, kMost)));
+  EXPECT_FALSE(taken(continuing({kMost + 1}, kMost + 1)));
+  EXPECT_FALSE(taken(continuing({~std::uint64_t{0}}, ~std::uint64_t{0})));
+  EXPECT_FALSE(taken(continuing({0}, 0))) << "a mark of nothing";
+  EXPECT_FALSE(taken(continuing({1, 1}, 1)));
+  EXPECT_FALSE(taken(continuing({2, 1}, 1)));
+  EXPECT_FALSE(taken(continuing({1, 2}, 3)));
+  EXPECT_FALSE(taken(continuing({}, 3)));
+  EXPECT_FALSE(taken(continuing({1, 2}, 1)));
+  for (OpenedHow how : {OpenedHow::kFromStart, OpenedHow::kAlreadyReceived}) {
+    Opened opened = continuing({1}, 1);
+    opened.how = how;
+    EXPECT_FALSE(taken(opened)) << "nothing was received, or all of it";
+    opened = continuing({}, 0);
+    opened.how = how;
+    EXPECT_FALSE(taken(opened)) << "block 3 at the start";
+  }
+  // As many marks as a chain can leave, and one more.
+  std::vector<std::uint64_t> all(kMarksMax);
+  std::iota(all.begin(), all.end(), 1);
+  Message full = encode(continuing(all, kMarksMax));
+  EXPECT_LE(full.size(), limits::kControlBytesMax);
+  EXPECT_TRUE(decode_opened(full));
+  full[62] = static_cast<std::byte>(kMarksMax + 1);
+  store<std::uint64_t>(full, 54, kMarksMax + 1);
+  full.resize(full.size() + 40);
+  store<std::uint64_t>(full, full.size() - 40, kMarksMax + 1);
+  EXPECT_FALSE(decode_opened(full));
 }
 
 TEST(Messages, LongTextsAreCutWhenEncodedAndRefusedWhenDecoded) {

@@ -34,7 +34,7 @@ inline void randomise(SeededRandom& random, Offer& m) {
   m.version_min = u16(1 + edgy(random, 65535));
   m.version_max = u16(m.version_min + edgy(random, 65536u - m.version_min));
   m.role = random.chance(0.5) ? Role::kSource : Role::kTarget;
-  m.lane = u8(random.next());
+  m.joins = random.chance(0.5);
   m.ciphers.resize(1 + random.below(8));
   random.fill(std::as_writable_bytes(std::span(m.ciphers)));
   m.features = u32(random.next());
@@ -47,19 +47,36 @@ inline void randomise(SeededRandom& random, Choice& m) {
   m.cipher = u8(1 + edgy(random, 255));
   m.features = u32(random.next());
 }
+inline void randomise(SeededRandom& random, Join& m) {
+  if (random.chance(0.1)) return;  // a fresh one
+  m.session = random_id(random);
+  m.incarnation = random.next();
+  m.proof = random_id(random);
+}
 inline void randomise(SeededRandom& random, Open& m) {
   m.identity = random_id(random);
   m.incarnation = random.next();
   m.kind = random.chance(0.5) ? StreamKind::kOpaque : StreamKind::kZfs;
   m.earlier_run = static_cast<EarlierRun>(random.below(3));
+  m.nameable = random.chance(0.5);
+  m.lanes = u8(edgy(random, limits::kLanesMax + 1));
+  m.give_up_s = random.chance(0.1) ? kForEver : u32(random.next());
   m.block_bytes_max = u32(1 + edgy(random, limits::kBlockBytesMax));
   m.size_hint_bytes = random.next();
   m.name = random_text(random, limits::kNameBytesMax);
 }
 inline void randomise(SeededRandom& random, Opened& m) {
-  m.how = random.chance(0.5) ? OpenedHow::kFromStart : OpenedHow::kAlreadyReceived;
+  m.how = static_cast<OpenedHow>(1 + random.below(3));
   m.leaf_key = random_id(random);
   m.credit = edgy(random, limits::kBlocksMax + 1);
+  m.lanes = u8(1 + edgy(random, limits::kLanesMax));
+  m.hold_s = random.chance(0.1) ? kForEver : u32(random.next());
+  if (m.how != OpenedHow::kContinue) return;
+  m.next_number = edgy(random, limits::kBlocksMax + 1);
+  for (std::uint64_t count = edgy(random, kMarksMax + 1); count > 0; --count) {
+    m.offset += 1 + random.below((std::uint64_t{1} << 62) / (kMarksMax + 1));
+    m.marks.push_back({m.offset, random_id(random)});
+  }
 }
 inline void randomise(SeededRandom& random, Block& m) {
   m.number = edgy(random, limits::kBlocksMax);
@@ -72,6 +89,8 @@ inline void randomise(SeededRandom& random, Ack& m) {
   m.received = edgy(random, limits::kBlocksMax + 1);
   m.delivered = edgy(random, m.received + 1);
   m.credit = edgy(random, limits::kBlocksMax + 1);
+  m.beyond.resize(edgy(random, limits::kAckWordsMax + 1));
+  random.fill(std::as_writable_bytes(std::span(m.beyond)));
 }
 inline void randomise(SeededRandom& random, Final& m) {
   m.stream_bytes = random.next();
@@ -91,21 +110,28 @@ inline void randomise(SeededRandom& random, Abort& m) {
 }
 
 inline auto fields(const Offer& m) {
-  return std::tie(m.version_min, m.version_max, m.role, m.lane, m.ciphers, m.features);
+  return std::tie(m.version_min, m.version_max, m.role, m.joins, m.ciphers, m.features);
 }
 inline auto fields(const Choice& m) { return std::tie(m.refusal, m.version, m.role, m.cipher, m.features); }
+inline auto fields(const Join& m) { return std::tie(m.session, m.incarnation, m.proof); }
 inline auto fields(const Open& m) {
-  return std::tie(m.identity, m.incarnation, m.kind, m.earlier_run, m.block_bytes_max, m.size_hint_bytes, m.name);
+  return std::tie(m.identity, m.incarnation, m.kind, m.earlier_run, m.nameable, m.lanes, m.give_up_s, m.block_bytes_max,
+                  m.size_hint_bytes, m.name);
 }
-inline auto fields(const Opened& m) { return std::tie(m.how, m.leaf_key, m.credit); }
+inline auto fields(const Opened& m) {
+  std::vector<std::tuple<std::uint64_t, Id>> marks;
+  for (const Mark& mark : m.marks) marks.emplace_back(mark.stream_bytes, mark.digest);
+  return std::make_tuple(m.how, m.leaf_key, m.credit, m.lanes, m.hold_s, m.next_number, m.offset, std::move(marks));
+}
 inline auto fields(const Block& m) { return std::tie(m.number, m.offset, m.raw_bytes, m.packed_bytes, m.encoding); }
-inline auto fields(const Ack& m) { return std::tie(m.received, m.delivered, m.credit); }
+inline auto fields(const Ack& m) { return std::tie(m.received, m.delivered, m.credit, m.beyond); }
 inline auto fields(const Final& m) { return std::tie(m.stream_bytes, m.blocks, m.digest, m.producer); }
 inline auto fields(const FinalAck& m) { return std::tie(m.completion, m.stream_bytes); }
 inline auto fields(const Abort& m) { return std::tie(m.fault, m.text); }
 
 inline Result<Offer> decode(ConstBytes bytes, const Offer&) { return decode_offer(bytes); }
 inline Result<Choice> decode(ConstBytes bytes, const Choice&) { return decode_choice(bytes); }
+inline Result<Join> decode(ConstBytes bytes, const Join&) { return decode_join(bytes); }
 inline Result<Open> decode(ConstBytes bytes, const Open&) { return decode_open(bytes); }
 inline Result<Opened> decode(ConstBytes bytes, const Opened&) { return decode_opened(bytes); }
 inline Result<Block> decode(ConstBytes bytes, const Block&) { return decode_block(bytes); }
