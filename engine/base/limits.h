@@ -56,6 +56,7 @@ inline constexpr std::chrono::milliseconds kChallenge{2000};   // so long an old
 inline constexpr std::chrono::hours kGiveUpAfter{12};          // a night
 inline constexpr std::chrono::minutes kHoldLonger{10};         // than the source's patience, that of the target is
 inline constexpr std::chrono::minutes kAnswerPatience{15};     // for a FINAL-ACK, once everything is sent
+inline constexpr std::size_t kUnsentBytes = 512 * KiB;   // of a lane, in the kernel, beyond what TCP has in flight
 inline constexpr std::size_t kAckWordsMax = 16;                // of the bitmap in an ACK
 inline constexpr std::size_t kErrorTextBytesMax = 1024;        // of a peer's words
 inline constexpr std::size_t kNameBytesMax = 255;              // session names

@@ -67,6 +67,9 @@ class SimWorld {
 
   // Keeps the last `lines` lines of what happened. Off at first, and cheap then.
   void keep_trace(std::size_t lines) { core_.keep_trace(lines); }
+  // Adds a line of the test's own, with the time in front.
+  void note(const std::string& line) { core_.trace("%s", line.c_str()); }
+  bool tracing() const { return core_.tracing(); }
   std::vector<std::string> trace_lines() const { return core_.trace_lines(); }
   // Them in one text.
   std::string trace() const;

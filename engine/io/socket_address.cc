@@ -109,6 +109,9 @@ void tune_link(int fd) {
   // The lane notices silence by itself, and sooner; this is for what the kernel still holds when the lane is gone.
   const auto silence_ms = static_cast<int>(std::chrono::milliseconds(limits::kSilenceMaxMax).count());
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // What waits unsent in the kernel when a link is cut is sent again on the next lane: keep it short.
+  const int unsent_bytes = static_cast<int>(limits::kUnsentBytes);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
   ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
