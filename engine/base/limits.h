@@ -57,11 +57,12 @@ inline constexpr std::chrono::hours kGiveUpAfter{12};          // a night
 inline constexpr std::chrono::minutes kHoldLonger{10};         // than the source's patience, that of the target is
 inline constexpr std::chrono::minutes kAnswerPatience{15};     // for a FINAL-ACK, once everything is sent
 inline constexpr std::size_t kUnsentBytes = 512 * KiB;   // of a lane, in the kernel, beyond what TCP has in flight
-inline constexpr std::size_t kAckWordsMax = 16;                // of the bitmap in an ACK
-inline constexpr std::size_t kErrorTextBytesMax = 1024;        // of a peer's words
-inline constexpr std::size_t kNameBytesMax = 255;              // session names
+inline constexpr std::size_t kAckWordsMax = 16;          // of the bitmap in an ACK
+inline constexpr std::size_t kErrorTextBytesMax = 1024;  // of a peer's words
+inline constexpr std::size_t kNameBytesMax = 255;        // session names
 
-// Memory of one end. The pool holds raw and packed forms of blocks alike; a stored block has one buffer for both.
+// Memory of one end. The pool holds raw and packed forms of blocks alike; a stored block has one buffer for both. A
+// lane has two sealed blocks at the source; at the target, one that is on its way in.
 inline constexpr std::size_t kPoolBuffers = 48;
 inline constexpr std::size_t kBufferBytes = kBlockBytesMax + 4 * KiB;  // a packed block is never longer than this
 inline constexpr std::size_t kLaneSendBuffers = 2;

@@ -60,6 +60,8 @@ void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
   if (!lane) {
     last_error_ = lane.error();
     if (!met_) return give_up(lane.take_error());
+    if (healthy() == 0 && !std::exchange(trouble_told_, true) && notices_.info)
+      notices_.info("still trying: " + last_error_.what);
     return keep_up();
   }
   bool fresh = lane->join.fresh();
@@ -187,7 +189,7 @@ void Link::came_up(Lane& lane) {
     gone_statistics_.without_link += now - last_heard();
   }
   met_ = true;
-  down_ = false;
+  down_ = trouble_told_ = false;
   host_.loop.cancel(std::exchange(patience_timer_, 0));
   backoff_ = limits::kRedialFirst;
   next_dial_ = now;
@@ -431,9 +433,9 @@ std::vector<Lane*> Link::carriers() const {
   return lanes;
 }
 
-bool Link::heard_since(TimePoint moment) const {
+bool Link::others_heard_since(TimePoint moment, const Lane& except) const {
   for (const Place& place : places_)
-    if (place.standing == Standing::kMember && place.lane->heard() > moment) return true;
+    if (place.standing == Standing::kMember && place.lane.get() != &except && place.lane->heard() > moment) return true;
   return false;
 }
 

@@ -71,8 +71,8 @@ class Link {
   bool is_member(const Lane& lane) const;
   // Null once it is gone, or hung up on.
   Lane* lane(std::uint64_t id);
-  // A lane of the session was heard after this moment.
-  bool heard_since(TimePoint moment) const;
+  // A lane of the session, other than this one, was heard after this moment.
+  bool others_heard_since(TimePoint moment, const Lane& except) const;
   // From now on a lane that ends is not lost: the other end is expected to hang up.
   void expect_goodbye() { goodbye_ = true; }
   bool closing() const { return closing_; }
@@ -151,6 +151,7 @@ class Link {
   io::TimerId dial_timer_ = 0;
   io::TimerId patience_timer_ = 0;
   LinkStatistics gone_statistics_;  // of lanes that are gone, and of the link
+  bool trouble_told_ = false;  // of this outage
   Error last_error_{Fault::kLinkLost, "the link was never there", {}};
   Lifeline lifeline_;
 };

@@ -73,12 +73,12 @@ void Target::open_again(Lane& lane, const wire::Open& open) {
 void Target::challenge(Lane& lane, const wire::Open& open) {
   if (std::exchange(challenging_, true)) return refuse_open(lane, what_waits(lane), "try again in a moment");
   TimePoint asked = host_.loop.now();
-  bool alone = link_.best() == nullptr;
+  bool alone = !link_.others_heard_since({}, lane);
   auto judge = [this, id = lane.id(), open, asked] {
     challenging_ = false;
     Lane* asker = link_.lane(id);
     if (asker == nullptr) return;
-    if (link_.heard_since(asked))
+    if (link_.others_heard_since(asked, *asker))
       return refuse_open(*asker, "another run of this source is sending this stream, and it lives",
                          "let it finish, or end it first");
     if (core().state() != State::kReceiving && core().state() != State::kStarting) return got_open(*asker, open);
