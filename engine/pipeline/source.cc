@@ -261,6 +261,7 @@ void Source::start_flow(bool compare_only) {
 
 // A lane pulls when it has room: one block each, in turn, until none has.
 void Source::pump() {
+  if (core().state() == SourceState::kComparing) return check_whole();
   bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kFinalSent;
   if (!pipeline_ || !flowing) return;
   bool room = false;

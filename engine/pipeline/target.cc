@@ -119,9 +119,12 @@ void Target::link_down(const Error& why) {
     warn((left_ ? left_->what : why.what) + "; what came is kept, and the same command at the source continues it");
 }
 
+// At its turn: a LEAVE that came before it counts.
 void Target::link_lost(Error why) {
-  if (left_) why = {Fault::kInterrupted, left_->what + " and did not come back: " + why.what, {}};
-  driver_.feed(Event::kLinkLost, {std::move(why)});
+  driver_.later([this, why = std::move(why)]() mutable {
+    if (left_) why = {Fault::kInterrupted, left_->what + " and did not come back: " + why.what, {}};
+    driver_.step(Event::kLinkLost, {std::move(why)});
+  });
 }
 
 // A message is acted on at its turn, by the state of then. The source's ABORT overtakes what waits: the lane may be
@@ -145,8 +148,14 @@ void Target::got_abort(const Lane& lane, ConstBytes bytes) {
   driver_.overtake(Event::kPeerAborted, {{abort->fault, text, {}}});
 }
 
+// At its turn: the OPEN that it follows may still wait for its own.
 void Target::got_leave(const Lane& lane) {
-  if (link_.is_member(lane)) left_ = Error{Fault::kInterrupted, "the source was interrupted", {}};
+  std::uint64_t run = link_.is_member(lane) ? open_.incarnation : 0;
+  driver_.later([this, id = lane.id(), run] {
+    const Lane* opened = run == 0 ? link_.lane(id) : nullptr;
+    bool ours = opened != nullptr ? link_.is_member(*opened) : run != 0 && run == open_.incarnation;
+    if (ours) left_ = Error{Fault::kInterrupted, "the source was interrupted", {}};
+  });
 }
 
 void Target::got_block(Lane& lane, const wire::Block& header, flow::Slice packed) {

@@ -256,6 +256,7 @@ void Transfer::start_source() {
   settings.pack.mode = scenario_.pack;
   settings.pack.level = 1;
   settings.pool_buffers = scenario_.pool_buffers;
+  settings.give_up_after = Duration(0);
   if (scenario_.producer >= Producer::kRun) settings.producer = {"zfs-send"};
   if (troubles_.producer && scenario_.producer == Producer::kCannotRun) settings.producer = {"no-such-program"};
   if (scenario_.named) settings.session_name = "nightly";
@@ -280,6 +281,7 @@ void Transfer::start_target() {
   if (meets(Trouble::kBlocksTooLong)) settings.lane.block_bytes /= 2;
   settings.pool_buffers = scenario_.pool_buffers;
   settings.linger = scenario_.linger;
+  settings.hold = Duration(0);
   bool to_file = scenario_.consumer == Consumer::kFile || scenario_.consumer == Consumer::kFileFull ||
                  scenario_.consumer == Consumer::kCommitFails;
   bool to_output =
@@ -303,10 +305,11 @@ void Transfer::start_target() {
 
 void Transfer::on_event(bool source, std::string_view state, std::string_view event) {
   std::string row = std::string(state) + " | " + std::string(event);
+  if (world_.tracing()) world_.note((source ? "SOURCE " : "TARGET ") + row);
   ++tally_[(source ? "source | " : "target | ") + row];
   EndLog& log = source ? now().source : runs_[target_run_].target;
   log.rows.insert(std::move(row));
-  if (source && event == "final-ack" && !record_on_disk()) now().record_missing_at_final_ack = true;
+  if (source && state == "final-sent" && event == "final-ack" && !record_on_disk()) now().record_missing_at_final_ack = true;
   strike_by_state(source, state, event);
 }
 
