@@ -1,6 +1,6 @@
 // Any bytes as a lane's frames and as each message: nothing may crash, no length may be taken beyond its bound, and
-// what decodes encodes to the same bytes again. The first byte picks: 0 a flow of frames, 1..10 the plaintext of a
-// frame of that type, 11 and 12 the payloads of the two handshake messages.
+// what decodes encodes to the same bytes again. The first byte picks: 0 a flow of frames, 1..12 the plaintext of a
+// frame of that type, 13 and 14 the payloads of the two handshake messages.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -38,6 +38,8 @@ void decode_plaintext(FrameType type, ConstBytes bytes) {
     case FrameType::kFinalAck: return there_and_back(bytes, decode_final_ack);
     case FrameType::kDone: return demand(decode_empty(bytes, "DONE").ok() == bytes.empty());
     case FrameType::kAbort: return there_and_back(bytes, decode_abort);
+    case FrameType::kJoin: return there_and_back(bytes, decode_join);
+    case FrameType::kLeave: return demand(decode_empty(bytes, "LEAVE").ok() == bytes.empty());
   }
 }
 
@@ -61,8 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const ConstBytes bytes = std::as_bytes(std::span(data, size)).subspan(1);
   if (data[0] == 0) read_flow(bytes);
-  if (data[0] >= 1 && data[0] <= 10) decode_plaintext(static_cast<FrameType>(data[0]), bytes);
-  if (data[0] == 11) there_and_back(bytes, decode_offer);
-  if (data[0] == 12) there_and_back(bytes, decode_choice);
+  if (data[0] >= 1 && data[0] <= 12) decode_plaintext(static_cast<FrameType>(data[0]), bytes);
+  if (data[0] == 13) there_and_back(bytes, decode_offer);
+  if (data[0] == 14) there_and_back(bytes, decode_choice);
   return 0;
 }

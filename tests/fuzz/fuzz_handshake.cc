@@ -20,6 +20,8 @@ void demand(bool holds) {
 
 constexpr std::size_t kPrologueBytes = 16;
 
+bool idle(bool) { return false; }
+
 // Both ends, the same at every input.
 struct Ends {
   OneMachine one{1};
@@ -30,12 +32,12 @@ struct Ends {
 
   explicit Ends(bool by_keys)
       : pair(by_keys ? pair_by_keys(one.machine.random) : pair_by_secret(one.machine.random)),
-        dialler(one.host(), pair.dialler, lane, wire::Role::kSource),
+        dialler(one.host(), pair.dialler, lane, wire::Role::kSource, false),
         answerer(one.host(), pair.listener, lane, wire::Role::kTarget) {}
 };
 
 void as_message_one(Ends& ends, ConstBytes bytes) {
-  auto answer = ends.answerer.answer(bytes, false);
+  auto answer = ends.answerer.answer(bytes, idle);
   if (!answer || ends.answerer.refusal() != Fault::kNone) return;
   demand(answer->size() == limits::kFirstMessageBytes);
   std::vector<std::byte> proof(proof_bytes());
@@ -53,7 +55,7 @@ void as_message_two(Ends& ends, ConstBytes bytes) {
 void as_proof(Ends& ends, ConstBytes bytes) {
   std::vector<std::byte> proof(proof_bytes());
   std::copy_n(bytes.begin(), std::min(bytes.size(), proof.size()), proof.begin());
-  auto answer = ends.answerer.answer(ends.dialler.first_message(), false);
+  auto answer = ends.answerer.answer(ends.dialler.first_message(), idle);
   demand(answer.ok());
   EstablishedLane lane;
   demand(!ends.answerer.read_proof(proof, lane).ok());
@@ -82,7 +84,7 @@ void inside_message_one(Ends& ends, bool by_keys, ConstBytes inner) {
   std::size_t room = limits::kFirstMessageBytes - kPrologueBytes - peer.overhead(1);
   std::vector<std::byte> noise = peer.write_message(payload(inner, room));
   message.insert(message.end(), noise.begin(), noise.end());
-  auto answer = ends.answerer.answer(message, false);
+  auto answer = ends.answerer.answer(message, idle);
   demand(answer.ok() ? answer->size() == limits::kFirstMessageBytes : answer.error().fault == Fault::kProtocol);
 }
 

@@ -15,13 +15,8 @@ using namespace testing;
 using seal::Cipher;
 using wire::Role;
 
-std::vector<std::byte> proof_of(EstablishedLane& lane) {
-  std::vector<std::byte> proof(proof_bytes());
-  auto header = wire::encode_frame_header(wire::FrameType::kHeartbeat, 0);
-  std::copy(header.begin(), header.end(), proof.begin());
-  lane.sealer->seal(header, {}, Bytes(proof).subspan(wire::kFrameHeaderBytes));
-  return proof;
-}
+bool idle(bool) { return false; }
+bool busy(bool) { return true; }
 
 // A dialler and an answerer, step by step.
 struct Greeting {
@@ -36,12 +31,12 @@ struct Greeting {
 
   Greeting(Host& on, const Pairing& by, Role dialler_role = Role::kSource, Role listener_role = Role::kTarget,
            const std::vector<Cipher>& dialler_ciphers = {Cipher::kChaCha20Poly1305},
-           const std::vector<Cipher>& listener_ciphers = {Cipher::kChaCha20Poly1305})
+           const std::vector<Cipher>& listener_ciphers = {Cipher::kChaCha20Poly1305}, bool joins = false)
       : host(on),
         pair(by),
         dialling(with(dialler_ciphers)),
         listening(with(listener_ciphers)),
-        dialler(on, by.dialler, dialling, dialler_role),
+        dialler(on, by.dialler, dialling, dialler_role, joins),
         answerer(on, by.listener, listening, listener_role) {}
   static LaneSettings with(const std::vector<Cipher>& ciphers) {
     LaneSettings lane;
@@ -49,7 +44,7 @@ struct Greeting {
     return lane;
   }
   // The fault that the dialler is told; both ends agree on it.
-  Fault refused(bool busy = false) {
+  Fault refused(const std::function<bool(bool)>& busy = idle) {
     auto answer = answerer.answer(dialler.first_message(), busy);
     if (!answer) return answer.error().fault;
     EXPECT_EQ(answer->size(), limits::kFirstMessageBytes);
@@ -62,7 +57,7 @@ struct Greeting {
   }
   bool meets() {
     if (refused() != Fault::kNone) return false;
-    return answerer.read_proof(proof_of(at_dialler), at_listener).ok();
+    return answerer.read_proof(seal_proof(at_dialler), at_listener).ok();
   }
 };
 
@@ -84,11 +79,11 @@ TEST_P(FirstMessages, MeetWhoeverIsTheSource) {
     Greeting greeting(one.host(), pair, role, role == Role::kSource ? Role::kTarget : Role::kSource);
     std::vector<std::byte> first = greeting.dialler.first_message();
     EXPECT_EQ(first.size(), 512u);
-    auto answer = greeting.answerer.answer(first, false);
+    auto answer = greeting.answerer.answer(first, idle);
     ASSERT_TRUE(answer.ok()) << answer.error().what;
     EXPECT_EQ(answer->size(), 512u);
     ASSERT_TRUE(greeting.dialler.read_answer(*answer, greeting.at_dialler).ok());
-    ASSERT_TRUE(greeting.answerer.read_proof(proof_of(greeting.at_dialler), greeting.at_listener).ok());
+    ASSERT_TRUE(greeting.answerer.read_proof(seal_proof(greeting.at_dialler), greeting.at_listener).ok());
     EXPECT_TRUE(carries(greeting.at_dialler, greeting.at_listener));
     EXPECT_TRUE(carries(greeting.at_listener, greeting.at_dialler));
     if (GetParam()) {
@@ -102,7 +97,7 @@ TEST_P(FirstMessages, MeetWhoeverIsTheSource) {
 }
 
 TEST_P(FirstMessages, RefusalsReachTheDialler) {
-  EXPECT_EQ(Greeting(one.host(), pair).refused(true), Fault::kBusy);
+  EXPECT_EQ(Greeting(one.host(), pair).refused(busy), Fault::kBusy);
   EXPECT_EQ(Greeting(one.host(), pair, Role::kSource, Role::kSource).refused(), Fault::kProtocol);
   EXPECT_EQ(Greeting(one.host(), pair, Role::kTarget, Role::kTarget).refused(), Fault::kProtocol);
   Greeting no_cipher(one.host(), pair, Role::kSource, Role::kTarget, {Cipher::kAes256Gcm}, {Cipher::kChaCha20Poly1305});
@@ -135,7 +130,7 @@ TEST_P(FirstMessages, NoByteOfMessageOneMayDiffer) {
   for (std::size_t i = 0; i < good.size(); ++i) {
     std::vector<std::byte> bad = good;
     bad[i] ^= static_cast<std::byte>(1u << one.machine.random.below(8));
-    auto answer = Greeting(one.host(), pair).answerer.answer(bad, false);
+    auto answer = Greeting(one.host(), pair).answerer.answer(bad, idle);
     if (answer.ok()) {
       ADD_FAILURE() << "byte " << i;
       continue;
@@ -145,15 +140,15 @@ TEST_P(FirstMessages, NoByteOfMessageOneMayDiffer) {
   }
   EXPECT_EQ(refused, 512u);
   for (std::size_t bytes : {0, 16, 511})
-    EXPECT_FALSE(Greeting(one.host(), pair).answerer.answer(ConstBytes(good).first(bytes), false).ok()) << bytes;
-  EXPECT_TRUE(Greeting(one.host(), pair).answerer.answer(good, false).ok());
+    EXPECT_FALSE(Greeting(one.host(), pair).answerer.answer(ConstBytes(good).first(bytes), idle).ok()) << bytes;
+  EXPECT_TRUE(Greeting(one.host(), pair).answerer.answer(good, idle).ok());
 }
 
 TEST_P(FirstMessages, NoByteOfMessageTwoMayDiffer) {
   std::size_t refused = 0;
   for (std::size_t i = 0; i < limits::kFirstMessageBytes; ++i) {
     Greeting greeting(one.host(), pair);
-    auto answer = greeting.answerer.answer(greeting.dialler.first_message(), false);
+    auto answer = greeting.answerer.answer(greeting.dialler.first_message(), idle);
     ASSERT_TRUE(answer.ok());
     (*answer)[i] ^= static_cast<std::byte>(1u << one.machine.random.below(8));
     Status read = greeting.dialler.read_answer(*answer, greeting.at_dialler);
@@ -167,25 +162,81 @@ TEST_P(FirstMessages, NoBitOfTheProofMayDiffer) {
   for (std::size_t bit = 0; bit < 8 * proof_bytes(); ++bit) {
     Greeting greeting(one.host(), pair);
     ASSERT_EQ(greeting.refused(), Fault::kNone);
-    std::vector<std::byte> proof = proof_of(greeting.at_dialler);
+    std::vector<std::byte> proof = seal_proof(greeting.at_dialler);
     proof[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
-    if (!greeting.answerer.read_proof(proof, greeting.at_listener).ok()) ++refused;
+    if (!greeting.answerer.read_proof(proof, greeting.at_listener).ok() && greeting.at_listener.join.fresh()) ++refused;
   }
   EXPECT_EQ(refused, 8 * proof_bytes());
+}
+
+TEST_P(FirstMessages, TheProofCarriesWhichSessionTheLaneIsFor) {
+  Greeting fresh(one.host(), pair);
+  ASSERT_TRUE(fresh.meets());
+  EXPECT_TRUE(fresh.at_listener.join.fresh());
+  EXPECT_EQ(fresh.at_dialler.transcript, fresh.at_listener.transcript);
+  EXPECT_NE(fresh.at_dialler.transcript, Transcript{});
+
+  Greeting joining(one.host(), pair);
+  ASSERT_EQ(joining.refused(), Fault::kNone);
+  Ticket ticket(seal::SecretBytes::random(one.machine.random), 7);
+  joining.at_dialler.join = ticket.join(joining.at_dialler.transcript);
+  ASSERT_TRUE(joining.answerer.read_proof(seal_proof(joining.at_dialler), joining.at_listener).ok());
+  EXPECT_EQ(joining.at_listener.join.session, ticket.session());
+  EXPECT_EQ(joining.at_listener.join.incarnation, 7u);
+  EXPECT_TRUE(ticket.proves(joining.at_listener.join, joining.at_listener.transcript));
+  EXPECT_FALSE(ticket.proves(joining.at_listener.join, fresh.at_listener.transcript));
+}
+
+TEST_P(FirstMessages, AListenerMayBeBusyForOneKindOfLane) {
+  const std::vector<Cipher> chacha = {Cipher::kChaCha20Poly1305};
+  int asked = 0;
+  for (bool joins : {false, true}) {
+    for (bool refuses : {false, true}) {
+      Greeting greeting(one.host(), pair, Role::kSource, Role::kTarget, chacha, chacha, joins);
+      Fault fault = greeting.refused([&](bool says) {
+        ++asked;
+        EXPECT_EQ(says, joins);
+        return refuses;
+      });
+      EXPECT_EQ(fault, refuses ? Fault::kBusy : Fault::kNone);
+    }
+  }
+  EXPECT_EQ(asked, 4);
+}
+
+// The keys are right, and yet the first frame must be a JOIN of its length, and nothing else.
+TEST_P(FirstMessages, NoOtherFrameIsAProof) {
+  int refused = 0;
+  for (unsigned type = 1; type <= 12; ++type) {
+    for (std::size_t bytes : {std::size_t{1}, proof_bytes() - wire::kFrameOverheadBytes}) {
+      Greeting greeting(one.host(), pair);
+      ASSERT_EQ(greeting.refused(), Fault::kNone);
+      std::vector<std::byte> frame(proof_bytes());
+      auto header = wire::encode_frame_header(static_cast<wire::FrameType>(type), bytes);
+      std::copy(header.begin(), header.end(), frame.begin());
+      greeting.at_dialler.sealer->seal(header, std::vector<std::byte>(bytes),
+                                       Bytes(frame).subspan(wire::kFrameHeaderBytes, bytes + seal::kTagBytes));
+      bool right = type == static_cast<unsigned>(wire::FrameType::kJoin) && bytes > 1;
+      bool taken = greeting.answerer.read_proof(frame, greeting.at_listener).ok();
+      EXPECT_EQ(taken, right) << type;
+      refused += !taken;
+    }
+  }
+  EXPECT_EQ(refused, 23);
 }
 
 // Whoever recorded a greeting gets an answer and nothing else: the proof belongs to the answer.
 TEST_P(FirstMessages, AReplayedGreetingProvesNothing) {
   Greeting live(one.host(), pair);
   const std::vector<std::byte> first = live.dialler.first_message();
-  auto answer = live.answerer.answer(first, false);
+  auto answer = live.answerer.answer(first, idle);
   ASSERT_TRUE(answer.ok());
   ASSERT_TRUE(live.dialler.read_answer(*answer, live.at_dialler).ok());
-  const std::vector<std::byte> proof = proof_of(live.at_dialler);
+  const std::vector<std::byte> proof = seal_proof(live.at_dialler);
   ASSERT_TRUE(live.answerer.read_proof(proof, live.at_listener).ok());
   for (const std::vector<std::byte>& sent : {proof, random_bytes(one.machine.random, proof_bytes())}) {
     Greeting replay(one.host(), pair);
-    auto again = replay.answerer.answer(first, false);
+    auto again = replay.answerer.answer(first, idle);
     ASSERT_TRUE(again.ok());
     EXPECT_NE(*again, *answer);
     EXPECT_FALSE(replay.answerer.read_proof(sent, replay.at_listener).ok());
@@ -204,7 +255,7 @@ TEST(FirstMessagesOfStrangers, LearnOnlyWhatTheyMay) {
   stranger.dialler.peer = seal::public_key(*pair.listener.own);
   stranger.listener = std::move(pair.listener);
   EXPECT_EQ(Greeting(one.host(), stranger).refused(), Fault::kNotAllowed);
-  EXPECT_EQ(Greeting(one.host(), stranger).refused(true), Fault::kNotAllowed) << "whether we are busy is not for it";
+  EXPECT_EQ(Greeting(one.host(), stranger).refused(busy), Fault::kNotAllowed) << "whether we are busy is not for it";
   // One that does not know our key, or another secret, or another kind of credential: no answer at all.
   Pairing other = pair_by_keys(random);
   other.dialler.peer = seal::public_key(seal::SecretBytes::random(random));
@@ -234,7 +285,7 @@ class Inside : public ::testing::Test {
   }
   Fault answered(const std::vector<std::byte>& inner, std::size_t said_bytes) {
     Greeting greeting(one.host(), pair);
-    auto answer = greeting.answerer.answer(first_message(inner, said_bytes), false);
+    auto answer = greeting.answerer.answer(first_message(inner, said_bytes), idle);
     return answer ? greeting.answerer.refusal() : answer.error().fault;
   }
   Fault answered(const wire::Offer& offer) {

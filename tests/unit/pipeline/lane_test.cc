@@ -48,8 +48,8 @@ class Lanes : public ::testing::TestWithParam<int> {
     left.host.network.connect({"right", "9443"}, seconds(5), [&](auto stream) { one.stream = std::move(*stream); });
     ASSERT_TRUE(world.run_until([&] { return one.stream && other.stream; }, seconds(5)));
     give_keys(left.random, one, other);
-    from = std::make_unique<Lane>(left.host, settings, std::move(one), pool, at_left.events());
-    to = std::make_unique<Lane>(right.host, settings, std::move(other), pool, at_right.events());
+    from = std::make_unique<Lane>(left.host, settings, 1, std::move(one), pool, at_left.events());
+    to = std::make_unique<Lane>(right.host, settings, 2, std::move(other), pool, at_right.events());
   }
   void start() {
     connect();
@@ -161,7 +161,7 @@ TEST_P(Lanes, MayBeDestroyedFromInsideItsEvents) {
     ++heard;
     lane.reset();
   };
-  lane = std::make_unique<Lane>(left.host, settings, std::move(one), pool, std::move(events));
+  lane = std::make_unique<Lane>(left.host, settings, 1, std::move(one), pool, std::move(events));
   lane->start();
   for (int i = 0; i < 3; ++i) {
     auto header = wire::encode_frame_header(FrameType::kDone, 0);

@@ -72,14 +72,19 @@ class Meeting : public ::testing::Test {
     notices.info = [this](const std::string& text) { told.push_back(text); };
   }
   void listen() {
-    reception = std::make_unique<Reception>(target.host, listening, lane, Role::kTarget, notices,
-                                            [this](EstablishedLane up) { lanes.push_back(std::move(up)); });
+    Reception::Events events;
+    events.busy = [this](bool joins) { return joins ? busy_for_more : busy; };
+    events.lane_up = [this](EstablishedLane up) {
+      lanes.push_back(std::move(up));
+      busy = true;
+    };
+    reception = std::make_unique<Reception>(target.host, listening, lane, Role::kTarget, notices, std::move(events));
     ASSERT_TRUE(reception->start().ok());
   }
   // The end of a dial; kNone: a lane.
-  Fault dial(Machine& from) {
+  Fault dial(Machine& from, const Ticket* ticket = nullptr) {
     std::optional<Fault> fault;
-    Dialling attempt(from.host, dialling, lane, Role::kSource, [&](Result<EstablishedLane> result) {
+    Dialling attempt(from.host, dialling, lane, Role::kSource, ticket, [&](Result<EstablishedLane> result) {
       EXPECT_FALSE(fault) << "called twice";
       fault = result ? Fault::kNone : result.error().fault;
       if (result) dialled.push_back(std::move(*result));
@@ -110,6 +115,8 @@ class Meeting : public ::testing::Test {
   MeetingSettings listening, dialling;
   LaneSettings lane = lane_settings();
   Notices notices;
+  bool busy = false;
+  bool busy_for_more = false;
   std::vector<std::string> told;
   std::vector<EstablishedLane> lanes, dialled;
   std::vector<std::unique_ptr<io::ByteStream>> visitors;
@@ -123,10 +130,24 @@ TEST_F(Meeting, ALaneComesUpAndASecondOneIsToldBusy) {
   EXPECT_EQ(reception->unproved(), 0u);
   EXPECT_EQ(dial(source), Fault::kBusy);
   EXPECT_EQ(lanes.size(), 1u);
-  reception->set_busy(false);
+  busy = false;
   EXPECT_EQ(dial(source), Fault::kNone);
   EXPECT_EQ(lanes.size(), 2u);
   EXPECT_EQ(reception->unproved(), 0u);
+}
+
+TEST_F(Meeting, ADialWithATicketProvesItself) {
+  listen();
+  Ticket ticket(seal::SecretBytes::random(source.random), 5);
+  EXPECT_EQ(dial(source), Fault::kNone);
+  EXPECT_EQ(dial(source), Fault::kBusy) << "no other session";
+  EXPECT_EQ(dial(source, &ticket), Fault::kNone) << "but further lanes";
+  busy_for_more = true;
+  EXPECT_EQ(dial(source, &ticket), Fault::kBusy);
+  ASSERT_EQ(lanes.size(), 2u);
+  EXPECT_TRUE(lanes[0].join.fresh());
+  EXPECT_TRUE(ticket.proves(lanes[1].join, lanes[1].transcript));
+  EXPECT_FALSE(ticket.proves(lanes[1].join, lanes[0].transcript));
 }
 
 TEST_F(Meeting, IdleConnectionsKeepNobodyOut) {
@@ -145,7 +166,7 @@ TEST_F(Meeting, IdleConnectionsKeepNobodyOut) {
   EXPECT_EQ(most, static_cast<std::size_t>(limits::kUnauthenticatedMax));
   EXPECT_EQ(dial(source), Fault::kNone) << "another address";
   ASSERT_EQ(lanes.size(), 1u);
-  reception->set_busy(false);
+  busy = false;
   EXPECT_EQ(dial(*crowd[3]), Fault::kNone) << "an address that others fill";
   ASSERT_EQ(lanes.size(), 2u);
   EXPECT_GT(reception->unproved(), 0u);
@@ -173,14 +194,14 @@ TEST_F(Meeting, OneAddressHoldsItsShareAtMost) {
 
 TEST_F(Meeting, AGreetingInManyPiecesWithoutAProofIsTurnedAway) {
   listen();
-  Dialler dialler(source.host, dialling.credentials, lane, Role::kSource);
+  Dialler dialler(source.host, dialling.credentials, lane, Role::kSource, false);
   come(stranger, dialler.first_message());
   EXPECT_EQ(reception->unproved(), 1u);
   EXPECT_TRUE(lanes.empty());
   world.run_for(limits::kHandshakeGrace + seconds(1));
   EXPECT_EQ(reception->unproved(), 0u);
   // With somebody else's proof it ends at once.
-  Dialler again(source.host, dialling.credentials, lane, Role::kSource);
+  Dialler again(source.host, dialling.credentials, lane, Role::kSource, false);
   std::vector<std::byte> greeting = again.first_message();
   greeting.resize(greeting.size() + proof_bytes());
   come(stranger, greeting);
@@ -219,7 +240,7 @@ TEST_F(Meeting, GraceMayEndAtAnyMoment) {
   for (int i = 0; i < 400; ++i) {
     dialling.handshake_grace = microseconds(200 + 4 * i);
     ++ends[dial(source)];
-    reception->set_busy(false);
+    busy = false;
     lanes.clear();
     dialled.clear();
     world.run_for(milliseconds(20));
@@ -234,7 +255,7 @@ TEST_F(Meeting, AnyHandshakeThatIsCutOrFlippedLeavesNothing) {
   listen();
   int refused = 0;
   std::size_t connection = 0;
-  for (std::uint64_t at = 0; at < 536; at += 7) {
+  for (std::uint64_t at = 0; at < 512 + proof_bytes(); at += 7) {
     auto action = at % 2 == 0 ? io::SimFault::Action::kReset : io::SimFault::Action::kFlip;
     auto way = at % 3 == 0 && at < 512 ? io::SimDirection::kToDialler : io::SimDirection::kToListener;
     world.network().plan(connection++, {.action = action, .direction = way, .after_bytes = at});
@@ -243,10 +264,10 @@ TEST_F(Meeting, AnyHandshakeThatIsCutOrFlippedLeavesNothing) {
     if (lanes.empty()) ++refused;
     lanes.clear();
     dialled.clear();
-    reception->set_busy(false);
+    busy = false;
     EXPECT_EQ(reception->unproved(), 0u) << at;
   }
-  EXPECT_EQ(refused, 77);
+  EXPECT_EQ(refused, 87);
   EXPECT_EQ(dial(source), Fault::kNone);
 }
 

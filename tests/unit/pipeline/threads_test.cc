@@ -49,10 +49,11 @@ class Session {
     notices_.listening = [this](const std::string&, std::uint16_t port) {
       dialling_.endpoint = {"127.0.0.1", std::to_string(port)};
     };
-    reception_.emplace(host_, listening_, settings_, wire::Role::kTarget, notices_,
-                       [this](EstablishedLane lane) { target_up(std::move(lane)); });
+    reception_.emplace(
+        host_, listening_, settings_, wire::Role::kTarget, notices_,
+        Reception::Events{[](bool) { return false; }, [this](EstablishedLane lane) { target_up(std::move(lane)); }});
     ASSERT_TRUE(reception_->start().ok());
-    dial_.emplace(host_, dialling_, settings_, wire::Role::kSource, [this](Result<EstablishedLane> lane) {
+    dial_.emplace(host_, dialling_, settings_, wire::Role::kSource, nullptr, [this](Result<EstablishedLane> lane) {
       ASSERT_TRUE(lane.ok()) << lane.error().what;
       source_up(std::move(*lane));
     });
@@ -79,7 +80,7 @@ class Session {
     events.message = [](wire::FrameType, ConstBytes) {};
     events.block = [this](const wire::Block& block, flow::Slice packed) { receive_->take(block, std::move(packed)); };
     events.lost = failed;
-    target_lane_ = std::make_unique<Lane>(host_, settings_, std::move(established), pool_, std::move(events));
+    target_lane_ = std::make_unique<Lane>(host_, settings_, 1, std::move(established), pool_, std::move(events));
     target_lane_->start();
     progress();
   }
@@ -87,7 +88,7 @@ class Session {
     LaneEvents events;
     events.room = [this] { pump(); };
     events.lost = [](const Error& why) { ADD_FAILURE() << why.what; };
-    source_lane_ = std::make_unique<Lane>(host_, settings_, std::move(established), no_pool_, std::move(events));
+    source_lane_ = std::make_unique<Lane>(host_, settings_, 1, std::move(established), no_pool_, std::move(events));
     source_lane_->start();
     SendPipeline::Events stages;
     stages.wanted = [this] { return source_lane_->has_room(); };
