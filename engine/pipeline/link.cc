@@ -356,6 +356,8 @@ void Link::keep_up() {
   if (meeting_.listen || closing_ || over_ || !met_) return;
   TimePoint now = host_.loop.now();
   std::size_t alive = healthy();
+  // Without patience nothing is dialled in place of a lane that may be slow only: it is waited for.
+  if (alive == 0 && patience_ <= Duration(0)) return look_again(kLookAgain);
   auto is_young = [now](const auto& dial) { return now - dial->begun() < limits::kRedialMost; };
   auto young = static_cast<std::size_t>(std::count_if(dials_.begin(), dials_.end(), is_young));
   std::size_t missing = alive == 0 ? 1 : wanted() - std::min(wanted(), alive);
