@@ -124,7 +124,6 @@ TEST_F(Options, WhatDoesNotGoTogetherIsRefused) {
       {"unknown --peer", with(dialling("backup"), [](auto& it) { it.peer = "stranger"; })},
       {"no port", dialling("cellar")},
       {"bad port", dialling("backup:99999999")},
-      {"give up", with(dialling("backup"), [](auto& it) { it.give_up_after = "1h"; })},
       {"limit", with(dialling("backup"), [](auto& it) { it.limit = "fast"; })},
       {"low limit", with(dialling("backup"), [](auto& it) { it.limit = "999"; })},
       {"time-out", with(dialling("backup"), [](auto& it) { it.peer_timeout = "soon"; })},
@@ -135,7 +134,6 @@ TEST_F(Options, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_EQ(fault_of(with(listening(), [&](auto& it) { it.allow_file = folder.path("none"); })), Fault::kConfig);
   folder.write("key", private_key_line(own) + "\n", 0644);
   EXPECT_EQ(fault_of(listening()), Fault::kConfig);
-  EXPECT_EQ(fault_of(with(dialling("backup"), [](auto& it) { it.give_up_after = "0s"; })), Fault::kConfig);
 }
 
 TEST_F(Options, OfASourceAlone) {
@@ -167,6 +165,34 @@ TEST_F(Options, OfASourceAlone) {
   EXPECT_FALSE(
       source_settings(with(dialling("backup"), [](auto& it) { it.session_name = std::string(256, 'n'); })).ok());
   EXPECT_FALSE(source_settings(with(dialling("backup"), [](auto& it) { it.size = "big"; })).ok());
+}
+
+// Two ends say how long they wait without a link: a time, none at all, or for ever.
+TEST_F(Options, PatienceOfBothEnds) {
+  const std::pair<const char*, Duration> good[] = {{"90s", std::chrono::seconds(90)},
+                                                   {"12h", std::chrono::hours(12)},
+                                                   {"0s", Duration(0)},
+                                                   {"0", Duration(0)},
+                                                   {"never", pipeline::kForEver}};
+  for (const auto& [text, time] : good) {
+    auto source = source_settings(with(dialling("backup"), [&](auto& it) { it.give_up_after = text; }));
+    auto target = target_settings(with(listening(), [&](auto& it) { it.hold = text; }));
+    ASSERT_TRUE(source.ok() && target.ok()) << text;
+    EXPECT_EQ(source->give_up_after, time) << text;
+    EXPECT_EQ(target->hold, time) << text;
+  }
+  for (const char* bad : {"soon", "Never", "-1s", "5 weeks", "9999999999d"}) {
+    auto source = source_settings(with(dialling("backup"), [&](auto& it) { it.give_up_after = bad; }));
+    auto target = target_settings(with(listening(), [&](auto& it) { it.hold = bad; }));
+    ASSERT_FALSE(source.ok() || target.ok()) << bad;
+    EXPECT_EQ(source.error().fault, Fault::kUsage);
+    EXPECT_EQ(target.error().fault, Fault::kUsage);
+  }
+  auto source = source_settings(with(dialling("backup"), [](auto& it) { it.lanes = 16; }));
+  ASSERT_TRUE(source.ok());
+  EXPECT_EQ(source->lanes, 16u);
+  EXPECT_EQ(source->give_up_after, limits::kGiveUpAfter) << "a night";
+  EXPECT_FALSE(target_settings(listening())->hold) << "as the source wants it";
 }
 
 TEST_F(Options, OfATargetAlone) {
