@@ -1,5 +1,7 @@
 #include "pipeline/meeting.h"
 
+#include <utility>
+
 namespace zferry::pipeline {
 
 Dialling::Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
@@ -72,8 +74,7 @@ void Dialling::finish(Result<EstablishedLane> result) {
   host_.loop.cancel(timer_);
   timer_ = 0;
   stream_.reset();  // nothing of it is called any more
-  LaneDone done = std::move(done_);
-  done(std::move(result));
+  if (LaneDone done = std::exchange(done_, nullptr)) done(std::move(result));
 }
 
 }  // namespace zferry::pipeline

@@ -392,8 +392,9 @@ void Link::cancel_dials() {
   dials_.clear();
 }
 
-// It may be what calls us.
+// It may be what calls us; and until the loop's next turn it may come to its end.
 void Link::bury(std::unique_ptr<Dialling> dial) {
+  dial->call_off();
   host_.loop.post([dead = std::shared_ptr<Dialling>(std::move(dial))] {});
 }
 
