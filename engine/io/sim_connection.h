@@ -32,6 +32,8 @@ class SimConnection {
   void tap(SimTap tap) { tap_ = std::move(tap); }
   void reset() { strike({.action = SimFault::Action::kReset}); }
   void silence() { strike({.action = SimFault::Action::kSilence}); }
+  // One end loses the connection (a middle box told only it so, or its kernel forgot) and the other never hears.
+  void half_open(SimDirection survivor);
   void stall(Duration how_long) { strike({.action = SimFault::Action::kStall, .stall = how_long}); }
   void end(SimDirection direction) { strike({.action = SimFault::Action::kEnd, .direction = direction}); }
   std::uint64_t bytes_sent(SimDirection direction) const { return flow(direction).sent; }

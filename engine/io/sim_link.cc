@@ -179,6 +179,12 @@ void SimConnection::strike(const SimFault& fault) {
   }
 }
 
+void SimConnection::half_open(SimDirection survivor) {
+  silence();
+  // kToListener names the one whose end is end 1.
+  fail(survivor == SimDirection::kToListener ? 0 : 1, kResetText);
+}
+
 void SimConnection::fail(unsigned end, const char* error) {
   End& at = ends_[end];
   if (at.failed || !at.open) return;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "transfer_end.h"
 #include "transfer_streams.h"
 
 namespace zferry::transfer {
@@ -20,82 +21,11 @@ bool has_record(const io::SimDisk& disk, std::string_view kind) {
                      [&](const auto& entry) { return entry.first.starts_with(kind); });
 }
 
-seal::SecretBytes fixed_secret(char letter) {
-  return seal::SecretBytes(std::vector<std::byte>(seal::kKeyBytes, static_cast<std::byte>(letter)));
-}
-
-pipeline::LaneSettings lane_settings(const Scenario& scenario) {
-  using seal::Cipher;
-  static const std::vector<std::vector<Cipher>> lists = {{Cipher::kChaCha20Poly1305},
-                                                         {Cipher::kAes256Gcm},
-                                                         {Cipher::kAes256Gcm, Cipher::kChaCha20Poly1305},
-                                                         {Cipher::kChaCha20Poly1305, Cipher::kAes256Gcm}};
-  pipeline::LaneSettings lane;
-  lane.ciphers = lists[scenario.ciphers];
-  lane.block_bytes = scenario.block_bytes;
-  lane.frame_bytes = scenario.frame_bytes;
-  lane.rate_bytes_per_s = scenario.rate_bytes_per_s;
-  return lane;
-}
-
-// Workers as threads are: what is given to them is done some time later, in any order, also once nobody waits for it.
-class LateWorkers final : public flow::Workers {
- public:
-  LateWorkers(io::Loop& loop, RandomSource& random) : loop_(loop), random_(random) {}
-  void run(std::function<void()> job, std::function<void()> done) override {
-    std::uint32_t number = 0;
-    random_.fill(std::as_writable_bytes(std::span(&number, 1)));
-    Duration longest = number % 2 == 0 ? milliseconds(3) : std::chrono::microseconds(200);
-    bool at_once = number / 2 % 2 == 0;
-    if (at_once) job();
-    loop_.after(Duration(number % longest.count()), [at_once, job = std::move(job), done = std::move(done)] {
-      if (!at_once) job();
-      done();
-    });
-  }
-
- private:
-  io::Loop& loop_;
-  RandomSource& random_;
-};
-
-std::unique_ptr<flow::Workers> make_workers(const Scenario& scenario, io::Loop& loop, RandomSource& random) {
-  if (scenario.late_workers) return std::make_unique<LateWorkers>(loop, random);
-  return std::make_unique<flow::InlineWorkers>([&loop](std::function<void()> task) { loop.post(std::move(task)); });
-}
-
 }  // namespace
 
 bool EndLog::saw_event(const std::string& event) const {
   return std::any_of(rows.begin(), rows.end(), [&](const std::string& row) { return row.ends_with(" | " + event); });
 }
-
-// One end, from its start to its end: the program's objects, and what they stand on.
-template <class End, class Settings>
-struct Transfer::Side {
-  Side(io::SimHost& machine_arg, const Scenario& scenario, const seal::Dh& dh, std::uint64_t seed)
-      : machine(machine_arg),
-        random(seed),
-        worker_random(~seed),
-        workers(make_workers(scenario, loop, worker_random)),
-        host{loop, machine.network(), machine.processes(), machine.files(), *workers, random, dh} {}
-  void start(EndLog& log) {
-    end = std::make_unique<End>(host, settings, [&log](const pipeline::Report& report) { log.report = report; });
-    machine.on_interrupt([this](int number) {
-      if (end) end->interrupt(number);
-    });
-    end->start();
-  }
-
-  io::SimHost& machine;
-  io::Loop& loop = machine.loop();
-  SeededRandom random;
-  SeededRandom worker_random;
-  std::unique_ptr<flow::Workers> workers;
-  pipeline::Host host;
-  Settings settings;
-  std::unique_ptr<End> end;
-};
 
 Transfer::Transfer(const Scenario& scenario, Tally& tally)
     : scenario_(scenario),
@@ -309,7 +239,8 @@ void Transfer::on_event(bool source, std::string_view state, std::string_view ev
   ++tally_[(source ? "source | " : "target | ") + row];
   EndLog& log = source ? now().source : runs_[target_run_].target;
   log.rows.insert(std::move(row));
-  if (source && state == "final-sent" && event == "final-ack" && !record_on_disk()) now().record_missing_at_final_ack = true;
+  if (source && state == "final-sent" && event == "final-ack" && !record_on_disk())
+    now().record_missing_at_final_ack = true;
   strike_by_state(source, state, event);
 }
 

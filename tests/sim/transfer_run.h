@@ -20,6 +20,9 @@
 
 namespace zferry::transfer {
 
+template <class End, class Settings>
+struct Side;
+
 // What a run meets.
 struct Troubles {
   std::vector<Strike> strikes{};
@@ -93,8 +96,6 @@ class Transfer {
   const Scenario& scenario() const { return scenario_; }
 
  private:
-  template <class End, class Settings>
-  struct Side;
   using SourceSide = Side<pipeline::Source, pipeline::SourceSettings>;
   using TargetSide = Side<pipeline::Target, pipeline::TargetSettings>;
 

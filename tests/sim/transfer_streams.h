@@ -10,5 +10,7 @@
 namespace zferry::transfer {
 
 std::vector<std::byte> make_stream(const Scenario& scenario, std::uint64_t content_seed);
+// The same stream up to about this share of it, other payload from there on.
+std::vector<std::byte> make_changed_stream(const Scenario& scenario, std::uint64_t content_seed, double equal_share);
 
 }  // namespace zferry::transfer

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "journey_run.h"
 #include "session/source_core.h"
 #include "session/target_core.h"
 #include "transfer_promises.h"
@@ -95,6 +96,29 @@ void print(const Tally& tally) {
 }
 
 }  // namespace
+
+TEST(Journey, KeepsItsPromisesForEverySeed) {
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  std::uint64_t one = number_from("ZFERRY_SIM_SEED", 0);
+  std::uint64_t first = one == 0 ? number_from("ZFERRY_SIM_FIRST", 1) : one;
+  std::uint64_t last = one == 0 ? first + number_from("ZFERRY_SIM_SEEDS", 5000) : one + 1;
+  Tally tally;
+  int failures = 0;
+  for (std::uint64_t seed = first; seed < last; ++seed) {
+    Journey journey = draw_journey(seed);
+    std::size_t trace_lines = one == 0 ? 0 : number_from("ZFERRY_SIM_TRACE", 60);
+    JourneyRun run(journey, tally, trace_lines);
+    std::vector<std::string> broken = run.play();
+    if (one != 0) std::cout << journey.text() << "\n" << run.trace() << "\n";
+    if (broken.empty()) continue;
+    ADD_FAILURE() << journey.text() << "\n" << broken.front();
+    if (++failures == static_cast<int>(number_from("ZFERRY_SIM_FAILURES", 5))) break;
+  }
+  print(tally);
+  for (const auto& [what, count] : tally)
+    if (count < 5) std::cout << "rare: " << what << " " << count << "\n";
+}
 
 TEST(Transfer, KeepsItsPromisesForEverySeed) {
   mallopt(M_MMAP_THRESHOLD, 64 << 20);  // the lanes' buffers come and go with each seed
