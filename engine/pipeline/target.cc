@@ -265,10 +265,13 @@ void Target::compare(const wire::Final& final) {
             "the run whose outcome was open did complete, with another stream of the same name and guid (" +
                 std::to_string(record_->stream_bytes) + " bytes, this one " + std::to_string(final.stream_bytes) + ")",
             "look at what the target has (zfs list -t snapshot -o name,guid); the next run sends the stream anew"};
-  // The record has served: what it tells is told, and another run shall not be stopped by it again.
-  if (Status removed = host_.files.state().remove(record_name_); !removed) why.what += "; " + removed.error().what;
-  if (core().state() == State::kAnswering)
+  if (core().state() == State::kAnswering) {
+    // The run that it tells of may still ask.
     if (Lane* lane = link_.best()) link_.refuse(*lane, why);
+  } else if (Status removed = host_.files.state().remove(record_name_); !removed) {
+    // The record has served: what it tells is told, and another run shall not be stopped by it again.
+    why.what += "; " + removed.error().what;
+  }
   driver_.step(Event::kFinalWrong, {std::move(why)});
 }
 

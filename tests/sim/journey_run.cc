@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "nonce_watch.h"
 #include "transfer_streams.h"
 
 namespace zferry::transfer {
@@ -36,6 +37,7 @@ JourneyRun::JourneyRun(const Journey& journey, Tally& tally, std::size_t trace_l
       rival_host_(world_.add_host("rival")),
       target_host_(world_.add_host("target")),
       pending_(journey.strikes) {
+  forget_nonces();
   if (trace_lines != 0) world_.keep_trace(trace_lines);
   world_.network().link() = journey.base.link;
   std::uint64_t content = journey.base.seed * 2 + 1;
@@ -303,6 +305,8 @@ std::vector<std::string> JourneyRun::play() {
     check("both ends come to an end, and the stream arrives", finished && !gave_up_, story());
     judge_all();
   }
+  tally_["promise | journey: no key and nonce twice"] += nonce_watch().sealed;
+  check("no key and nonce twice", nonce_watch().reused == 0);
   return broken_;
 }
 
