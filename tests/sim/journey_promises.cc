@@ -65,7 +65,7 @@ void JourneyRun::judge_source(const SourceRun& run) {
   judge_faults(run.log, true);
   if (!log.report) return;
   const pipeline::Progress& progress = log.report->progress;
-  std::uint64_t pool = journey_.source_pool / 2 * journey_.base.block_bytes;
+  std::uint64_t pool = journey_.source_pool * journey_.base.block_bytes;  // stored blocks stand in the raw half
   check("what is sent again is bounded", progress.resume.sent_again_bytes <= progress.resume.lanes_lost * pool,
         std::to_string(progress.resume.sent_again_bytes) + " bytes" + story());
   check("no more is acknowledged than was read", progress.acked_bytes <= streams_[run.stream].size(), story());
@@ -94,6 +94,15 @@ void JourneyRun::judge_target(const TargetRun& run) {
   if (log.succeeded() && !already(log)) check("target's success is true", whole, story());
   if (log.saw("receiving", "final-right") && whole) check("no failure of what was delivered", log.succeeded(), story());
   if (already(log)) check("what was already received brings no consumer", run.delivery.started == 0, story());
+}
+
+// The window is never more than half the target's pool: what is welcome has room.
+void JourneyRun::judge_ack(const wire::Ack& ack) {
+  std::uint64_t most = std::max<std::uint64_t>(journey_.base.pool_buffers / 2, 2);
+  check("the window never exceeds the pool", ack.credit <= ack.delivered + most,
+        "credit " + std::to_string(ack.credit) + ", delivered " + std::to_string(ack.delivered));
+  check("what is acknowledged is in order", ack.delivered <= ack.received && ack.received <= ack.credit,
+        "received " + std::to_string(ack.received) + ", delivered " + std::to_string(ack.delivered));
 }
 
 void JourneyRun::judge_faults(const EndLog& log, bool source) {
@@ -137,6 +146,8 @@ void JourneyRun::judge_all() {
   bool once = !journey_.has(Blow::kTargetCrash) && !journey_.has(Blow::kRival) && !journey_.has(Blow::kOtherStream) &&
               !journey_.has(Blow::kStranger) && journey_.base.consumer != Consumer::kStandardOutput;
   for (const SourceShape& shape : journey_.shapes) once = once && !shape.equal;
+  // Killed when it knew, and before it could say so: its operator runs it again all the same.
+  for (const SourceRun& run : sources_) once = once && !(run.log.crashed && run.log.saw("final-sent", "final-ack"));
   once = once && (journey_.base.named || journey_.base.stream >= Stream::kZfs);
   auto wholes =
       std::count_if(targets_.begin(), targets_.end(), [this](const TargetRun& run) { return delivered(run, 0); });

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <csignal>
 
-#include "nonce_watch.h"
 #include "transfer_streams.h"
+#include "watches.h"
 
 namespace zferry::transfer {
 
@@ -38,6 +38,7 @@ JourneyRun::JourneyRun(const Journey& journey, Tally& tally, std::size_t trace_l
       target_host_(world_.add_host("target")),
       pending_(journey.strikes) {
   forget_nonces();
+  watch_acks([this](const wire::Ack& ack) { judge_ack(ack); });
   if (trace_lines != 0) world_.keep_trace(trace_lines);
   world_.network().link() = journey.base.link;
   std::uint64_t content = journey.base.seed * 2 + 1;
@@ -49,7 +50,7 @@ JourneyRun::JourneyRun(const Journey& journey, Tally& tally, std::size_t trace_l
   }
 }
 
-JourneyRun::~JourneyRun() = default;
+JourneyRun::~JourneyRun() { watch_acks({}); }
 
 void JourneyRun::prepare_input(io::SimHost& host, std::size_t stream, const SourceShape& shape) {
   io::SimProducer script;

@@ -84,6 +84,7 @@ class JourneyRun {
   void check(const std::string& promise, bool holds, const std::string& detail = {});
   void judge_source(const SourceRun& run);
   void judge_target(const TargetRun& run);
+  void judge_ack(const wire::Ack& ack);
   void judge_faults(const EndLog& log, bool source);
   void judge_all();
   bool delivered(const TargetRun& run, std::size_t stream) const;

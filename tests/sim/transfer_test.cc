@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -13,6 +14,7 @@
 #include "journey_run.h"
 #include "session/source_core.h"
 #include "session/target_core.h"
+#include "shrink.h"
 #include "transfer_promises.h"
 
 namespace zferry::transfer {
@@ -23,14 +25,61 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-// Plays it again for the story.
-std::string story_of(const Scenario& scenario, std::size_t trace_lines) {
-  Tally ignored;
+std::uint64_t seed_in_play = 0;
+
+// A broken assertion of the engine's has a seed, too.
+void tell_seed(int) {
+  std::cout << "seed " << seed_in_play << " ended in a broken assertion" << std::endl;
+  std::_Exit(134);
+}
+
+struct Played {
+  std::vector<std::string> broken;
   std::string trace;
-  std::vector<std::string> broken = play(scenario, ignored, trace_lines, &trace);
-  std::string out = scenario.text() + "\n" + trace;
+};
+Played played(const Scenario& scenario, Tally& tally, std::size_t trace_lines) {
+  Played out;
+  out.broken = play(scenario, tally, trace_lines, trace_lines == 0 ? nullptr : &out.trace);
+  return out;
+}
+Played played(const Journey& journey, Tally& tally, std::size_t trace_lines) {
+  JourneyRun run(journey, tally, trace_lines);
+  Played out;
+  out.broken = run.play();
+  if (trace_lines != 0) out.trace = run.trace();
+  return out;
+}
+
+// Plays it again for the story, and the smallest that breaks the same promise.
+template <class S>
+std::string story_of(const S& scenario) {
+  std::size_t trace_lines = number_from("ZFERRY_SIM_TRACE", 40);
+  Tally ignored;
+  std::vector<std::string> broken = played(scenario, ignored, 0).broken;
+  if (broken.empty()) return scenario.text() + "\n" + played(scenario, ignored, trace_lines).trace;
+  auto same = [&](const S& smaller) {
+    std::vector<std::string> again = played(smaller, ignored, 0).broken;
+    return !again.empty() && promise_of(again.front()) == promise_of(broken.front());
+  };
+  std::string out = scenario.text() + "\n";
   for (const std::string& line : broken) out += line + "\n";
-  return out + "replay with ZFERRY_SIM_SEED=" + std::to_string(scenario.seed);
+  bool shrinks = number_from("ZFERRY_SIM_SHRINK", 1) != 0;
+  S smallest = shrinks ? shrink<S>(scenario, same) : scenario;
+  Played last = played(smallest, ignored, trace_lines);
+  if (shrinks) out += "the smallest that breaks the same promise:\n" + smallest.text() + "\n";
+  out += last.trace;
+  for (const std::string& line : last.broken) out += line + "\n";
+  return out;
+}
+
+// Each seed is one scenario of single runs, and one journey of many.
+std::string broken_by(std::uint64_t seed, Tally& tally) {
+  seed_in_play = seed;
+  Scenario scenario = draw_scenario(seed);
+  if (!played(scenario, tally, 0).broken.empty()) return story_of(scenario);
+  Journey journey = draw_journey(seed);
+  if (!played(journey, tally, 0).broken.empty()) return story_of(journey);
+  return {};
 }
 
 template <class Traits>
@@ -97,49 +146,27 @@ void print(const Tally& tally) {
 
 }  // namespace
 
-TEST(Journey, KeepsItsPromisesForEverySeed) {
-  mallopt(M_MMAP_THRESHOLD, 64 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
-  std::uint64_t one = number_from("ZFERRY_SIM_SEED", 0);
-  std::uint64_t first = one == 0 ? number_from("ZFERRY_SIM_FIRST", 1) : one;
-  std::uint64_t last = one == 0 ? first + number_from("ZFERRY_SIM_SEEDS", 5000) : one + 1;
-  Tally tally;
-  int failures = 0;
-  for (std::uint64_t seed = first; seed < last; ++seed) {
-    Journey journey = draw_journey(seed);
-    std::size_t trace_lines = one == 0 ? 0 : number_from("ZFERRY_SIM_TRACE", 60);
-    JourneyRun run(journey, tally, trace_lines);
-    std::vector<std::string> broken = run.play();
-    if (one != 0) std::cout << journey.text() << "\n" << run.trace() << "\n";
-    if (broken.empty()) continue;
-    ADD_FAILURE() << journey.text() << "\n" << broken.front();
-    if (++failures == static_cast<int>(number_from("ZFERRY_SIM_FAILURES", 5))) break;
-  }
-  print(tally);
-  for (const auto& [what, count] : tally)
-    if (count < 5) std::cout << "rare: " << what << " " << count << "\n";
-}
-
+// ZFERRY_SIM_SEED=N plays one; ZFERRY_SIM_SEEDS=N that many, from ZFERRY_SIM_FIRST on; ZFERRY_SIM_FAILURES=N ends
+// after so many that failed.
 TEST(Transfer, KeepsItsPromisesForEverySeed) {
   mallopt(M_MMAP_THRESHOLD, 64 << 20);  // the lanes' buffers come and go with each seed
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
-  if (std::getenv("ZFERRY_SIM_SEED") != nullptr) {
-    Scenario scenario = draw_scenario(number_from("ZFERRY_SIM_SEED", 1));
-    std::cout << story_of(scenario, number_from("ZFERRY_SIM_TRACE", 40)) << "\n";
-    Tally ignored;
-    EXPECT_TRUE(play(scenario, ignored).empty());
+  std::signal(SIGABRT, tell_seed);
+  constexpr std::uint64_t kSeeds = 10'000;
+  Tally tally;
+  if (std::uint64_t seed = number_from("ZFERRY_SIM_SEED", 0); seed != 0) {
+    std::cout << story_of(draw_scenario(seed)) << "\n" << story_of(draw_journey(seed)) << "\n";
+    EXPECT_EQ(broken_by(seed, tally), "");
     return;
   }
-  constexpr std::uint64_t kSeeds = 10'000;
-  constexpr int kFailuresMax = 5;
+  std::uint64_t first = number_from("ZFERRY_SIM_FIRST", 1);
   std::uint64_t seeds = number_from("ZFERRY_SIM_SEEDS", kSeeds);
-  Tally tally;
-  int failures = 0;
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    Scenario scenario = draw_scenario(seed);
-    if (play(scenario, tally).empty()) continue;
-    ADD_FAILURE() << story_of(scenario, 40);
-    if (++failures == kFailuresMax) break;
+  std::uint64_t failures = 0;
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+    std::string broken = broken_by(seed, tally);
+    if (broken.empty()) continue;
+    ADD_FAILURE() << broken << "replay with ZFERRY_SIM_SEED=" << seed;
+    if (++failures == number_from("ZFERRY_SIM_FAILURES", 5)) break;
   }
   print(tally);
   if (failures > 0 || seeds < kSeeds) return;

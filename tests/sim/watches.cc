@@ -1,4 +1,4 @@
-#include "nonce_watch.h"
+#include "watches.h"
 
 #include <memory>
 #include <string>
@@ -13,9 +13,15 @@ std::unique_ptr<zferry::seal::Aead> real_fastest_aead(zferry::seal::Cipher ciphe
 std::unique_ptr<zferry::seal::Aead> watched_fastest_aead(zferry::seal::Cipher cipher, bool sealing) __asm__(
     "__wrap__ZN6zferry4seal12fastest_aeadENS0_6CipherEb");
 
+zferry::Result<zferry::wire::Ack> real_decode_ack(zferry::ConstBytes bytes) __asm__(
+    "__real__ZN6zferry4wire10decode_ackESt4spanIKSt4byteLm18446744073709551615EE");
+zferry::Result<zferry::wire::Ack> watched_decode_ack(zferry::ConstBytes bytes) __asm__(
+    "__wrap__ZN6zferry4wire10decode_ackESt4spanIKSt4byteLm18446744073709551615EE");
+
 namespace zferry::transfer {
 namespace {
 
+std::function<void(const wire::Ack&)> ack_look;
 NonceWatch watch;
 std::unordered_set<std::string> used;
 
@@ -50,7 +56,15 @@ void forget_nonces() {
   watch = {};
 }
 
+void watch_acks(std::function<void(const wire::Ack&)> look) { ack_look = std::move(look); }
+
 }  // namespace zferry::transfer
+
+zferry::Result<zferry::wire::Ack> watched_decode_ack(zferry::ConstBytes bytes) {
+  auto ack = real_decode_ack(bytes);
+  if (ack && zferry::transfer::ack_look) zferry::transfer::ack_look(*ack);
+  return ack;
+}
 
 std::unique_ptr<zferry::seal::Aead> watched_fastest_aead(zferry::seal::Cipher cipher, bool sealing) {
   auto real = real_fastest_aead(cipher, sealing);
