@@ -83,10 +83,9 @@ void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
 // Asked before anybody has proved anything: the proof is judged by admit().
 bool Link::busy(bool joins) const {
   if (closing_ || over_) return true;
-  if (joins && ticket_) return members() >= 2 * limits::kLanesMax;
+  if (joins && ticket_) return count(Standing::kMember) + count(Standing::kJoining) >= 2 * limits::kLanesMax;
   if (role_ == wire::Role::kSource) return healthy() > 0;
-  auto visitor = [](const Place& place) { return place.standing == Standing::kVisitor; };
-  return std::count_if(places_.begin(), places_.end(), visitor) >= static_cast<std::ptrdiff_t>(limits::kVisitorsMax);
+  return count(Standing::kVisitor) >= limits::kVisitorsMax;
 }
 
 void Link::admit(EstablishedLane lane) {
@@ -95,6 +94,8 @@ void Link::admit(EstablishedLane lane) {
   Principal principal = lane.principal;
   bool joins = !lane.join.fresh();
   Error wrong = judge(lane);
+  // Several may have been told in their handshakes that there is room.
+  if (wrong.fault == Fault::kNone && busy(joins)) wrong = {Fault::kBusy, "there are too many lanes", {}};
   if (joins && ticket_ && wrong.fault == Fault::kNone) {
     Lane& up = add(std::move(lane), source ? Standing::kJoining : Standing::kMember, true);
     if (source) return;
@@ -158,7 +159,18 @@ Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
   auto made = std::make_unique<Lane>(host_, settings_, id, std::move(lane), pool_, std::move(events), pacer_);
   Place& place = places_.emplace_back(Place{std::move(made), standing, joined, false});
   place.lane->start();
+  if (standing == Standing::kJoining) bound_stay(id, standing);
   return *place.lane;
+}
+
+// Heartbeats keep a lane alive. Who was hung up on, or says nothing on a lane that waits for its word, does not stay by
+// them.
+void Link::bound_stay(std::uint64_t id, Standing standing) {
+  host_.loop.after(settings_.silence_max, lifeline_.guard([this, id, standing] {
+    Place* place = find(id);
+    if (place == nullptr || place->standing != standing) return;
+    place->lane->abandon({Fault::kLinkLost, place->lane->peer() + " left a lane unused", {}});
+  }));
 }
 
 void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
@@ -259,7 +271,7 @@ void Link::lane_over(std::uint64_t id, std::optional<Error> lost) {
   if (standing == Standing::kMember) {
     if (!goodbye_) ++gone_statistics_.lanes_lost;
     events_.lane_lost(lane);
-    if (members() == 0) went_down(std::move(why));
+    if (count(Standing::kMember) == 0) went_down(std::move(why));
   }
   keep_up();
 }
@@ -274,7 +286,7 @@ void Link::went_down(Error why) {
 
 void Link::set_patience(Duration patience) {
   patience_ = patience;
-  if (down_ && met_ && patience_timer_ != 0) arm_patience();
+  if (down_ && met_ && !over_ && !closing_) arm_patience();
 }
 
 void Link::arm_patience() {
@@ -300,6 +312,14 @@ void Link::refuse(Lane& lane, const Error& why) {
   lane.send(wire::FrameType::kAbort,
             wire::encode(wire::Abort{why.fault, why.what.substr(0, limits::kErrorTextBytesMax)}));
   lane.close();
+  bound_stay(lane.id(), Standing::kLeaving);
+  // Whoever comes again and again, only to be refused, has no more than so many lanes by it.
+  if (count(Standing::kLeaving) <= limits::kLanesMax + limits::kVisitorsMax) return;
+  auto leaving = [](const Place& other) { return other.standing == Standing::kLeaving; };
+  std::uint64_t oldest = std::find_if(places_.begin(), places_.end(), leaving)->lane->id();
+  host_.loop.post(lifeline_.guard([this, oldest] {
+    if (Place* there = find(oldest)) there->lane->abandon({Fault::kLinkLost, "it was refused", {}});
+  }));
 }
 
 void Link::send_everywhere(wire::FrameType type, const wire::Message& message) {
@@ -333,9 +353,9 @@ bool Link::silent(const Lane& lane) const {
   return host_.loop.now() - lane.heard() >= suspect_after;
 }
 
-std::size_t Link::members() const {
-  auto member = [](const Place& place) { return place.standing == Standing::kMember; };
-  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), member));
+std::size_t Link::count(Standing standing) const {
+  auto of_it = [standing](const Place& place) { return place.standing == standing; };
+  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), of_it));
 }
 
 std::size_t Link::healthy() const {

@@ -103,6 +103,7 @@ class Link {
   void admit(EstablishedLane lane);
   Error judge(const EstablishedLane& lane) const;
   Lane& add(EstablishedLane lane, Standing standing, bool joined);
+  void bound_stay(std::uint64_t id, Standing standing);
   void came_up(Lane& lane);
   void got_message(std::uint64_t id, wire::FrameType type, ConstBytes bytes);
   bool refused_by_peer(Place& place, wire::FrameType type, ConstBytes bytes);
@@ -114,7 +115,7 @@ class Link {
   void keep_up();
   void look_again(Duration delay);
   std::size_t wanted() const;
-  std::size_t members() const;
+  std::size_t count(Standing standing) const;
   std::size_t healthy() const;
   bool silent(const Lane& lane) const;
   TimePoint last_heard() const;
@@ -151,7 +152,7 @@ class Link {
   io::TimerId dial_timer_ = 0;
   io::TimerId patience_timer_ = 0;
   LinkStatistics gone_statistics_;  // of lanes that are gone, and of the link
-  bool trouble_told_ = false;  // of this outage
+  bool trouble_told_ = false;       // of this outage
   Error last_error_{Fault::kLinkLost, "the link was never there", {}};
   Lifeline lifeline_;
 };
