@@ -72,10 +72,7 @@ void Source::act(SourceAction action) {
     case SourceAction::kStartFlow: return start_flow(false);
     case SourceAction::kStartCompare: return start_flow(true);
     case SourceAction::kSaveMarker: return save_marker();
-    case SourceAction::kClearMarker:
-      if (!open_.nameable) return;
-      if (Status removed = host_.files.state().remove(marker_); !removed) warn(removed.error().what);
-      return;
+    case SourceAction::kClearMarker: return clear_marker();
     case SourceAction::kSendFinal: return send_final();
     case SourceAction::kSendDone:
       if (Lane* lane = link_.best()) lane->send(wire::FrameType::kDone, {});
@@ -394,6 +391,15 @@ void Source::save_marker() {
     if (!*saved) warn("cannot note that the outcome is open: " + saved->error().what);
     if (std::exchange(final_waits_, false)) send_final();
   }));
+}
+
+// A question that found no answer leaves open what it asked about.
+void Source::clear_marker() {
+  bool asked = opened_ && opened_->how == wire::OpenedHow::kAlreadyReceived;
+  Fault fault = core().ending().error.fault;
+  bool answered = fault == Fault::kNone || fault == Fault::kDifferentStream;
+  if (!open_.nameable || (asked && !answered)) return;
+  if (Status removed = host_.files.state().remove(marker_); !removed) warn(removed.error().what);
 }
 
 void Source::send_final() {

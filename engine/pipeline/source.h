@@ -60,6 +60,7 @@ class Source {
   void send_open();
   wire::EarlierRun earlier_run() const;
   void save_marker();
+  void clear_marker();
   void send_final();
   void send_abort();
   void send_leave();

@@ -57,7 +57,7 @@ void Target::open_again(Lane& lane, const wire::Open& open) {
     case State::kLingering:
     case State::kAnswering:
       if (open.earlier_run == wire::EarlierRun::kNone ||
-          !destination_still_has(host_, settings_, report_.progress.stream_bytes))
+          !destination_still_has(host_, settings_, record_->stream_bytes))
         return refuse_open(lane, "this target has completed that stream and takes no other", "start it again there");
       [[fallthrough]];
     case State::kComparing:
