@@ -102,7 +102,9 @@ void Link::admit(EstablishedLane lane) {
     came_up(up);
     return events_.joined(up);
   }
-  Lane& up = add(std::move(lane), source ? Standing::kMember : Standing::kVisitor, false);
+  Standing standing = source ? Standing::kMember : Standing::kVisitor;
+  if (wrong.fault != Fault::kNone) standing = Standing::kLeaving;
+  Lane& up = add(std::move(lane), standing, false);
   if (wrong.fault != Fault::kNone) {
     refuse(up, wrong);
     if (source && ticket_ && healthy() == 0 && principal == principal_)
@@ -134,7 +136,7 @@ Error Link::judge(const EstablishedLane& lane) const {
 
 Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
   std::uint64_t id = ++last_id_;
-  if (places_.empty() || standing == Standing::kMember) {
+  if (standing == Standing::kMember || (places_.empty() && standing != Standing::kLeaving)) {
     peer_ = lane.stream->name();
     cipher_ = lane.cipher;
   }
@@ -142,7 +144,10 @@ Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
   events.message = [this, id](wire::FrameType type, ConstBytes bytes) { got_message(id, type, bytes); };
   events.block = [this, id](const wire::Block& header, flow::Slice packed) {
     Place* place = find(id);
-    if (place->standing == Standing::kMember) return events_.block(*place->lane, header, std::move(packed));
+    if (place->standing == Standing::kMember) {
+      settle();
+      return events_.block(*place->lane, header, std::move(packed));
+    }
     if (place->standing != Standing::kLeaving)
       refuse(*place->lane, {Fault::kProtocol, "a block came on a lane of no session", {}});
   };
@@ -201,10 +206,15 @@ void Link::came_up(Lane& lane) {
     gone_statistics_.without_link += now - last_heard();
   }
   met_ = true;
-  down_ = trouble_told_ = false;
+  // A target's lane that joined may yet be refused by the source.
+  bool certain = role_ == wire::Role::kSource || !find(lane.id())->joined;
+  if (std::exchange(down_, false)) {
+    up_since_ = now;
+    settled_ = false;
+  }
+  trouble_told_ = false;
   host_.loop.cancel(std::exchange(patience_timer_, 0));
-  backoff_ = limits::kRedialFirst;
-  next_dial_ = now;
+  if (certain) settle();
   peer_ = lane.peer();
   cipher_ = lane.cipher();
   std::vector<std::uint64_t> suspects;
@@ -214,6 +224,13 @@ void Link::came_up(Lane& lane) {
   for (std::uint64_t id : suspects)
     if (Place* place = find(id))
       place->lane->abandon({Fault::kLinkLost, place->lane->peer() + " fell silent on a lane, and came on another", {}});
+}
+
+// The link is up in earnest: the next outage is one of its own, with all the patience that there is.
+void Link::settle() {
+  if (std::exchange(settled_, true)) return;
+  backoff_ = limits::kRedialFirst;
+  next_dial_ = host_.loop.now();
 }
 
 // ---- What comes on them.
@@ -228,6 +245,7 @@ void Link::got_message(std::uint64_t id, wire::FrameType type, ConstBytes bytes)
     events_.joined(*place.lane);
     keep_up();
   }
+  if (place.standing == Standing::kMember) settle();
   events_.message(*place.lane, type, bytes);
 }
 
@@ -240,14 +258,11 @@ bool Link::refused_by_peer(Place& place, wire::FrameType type, ConstBytes bytes)
   bool final =
       abort->fault == Fault::kSessionGone || abort->fault == Fault::kFenced || abort->fault == Fault::kNotAllowed;
   if (!busy && !final) return false;
-  place.standing = Standing::kLeaving;
   place.lane->close();
   Error why{abort->fault, "the other end says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}};
-  if (final) {
-    give_up(std::move(why));
-  } else {
-    last_error_ = std::move(why);
-  }
+  last_error_ = why;
+  if (final) give_up(why);
+  leave(place, std::move(why));
   return true;
 }
 
@@ -266,7 +281,7 @@ void Link::lane_over(std::uint64_t id, std::optional<Error> lost) {
   if (closing_) return report_closed();
   if (over_) return;
   Error why = lost ? std::move(*lost) : Error{Fault::kLinkLost, lane.peer() + " hung up", {}};
-  last_error_ = why;
+  if (standing != Standing::kLeaving) last_error_ = why;
   if (standing == Standing::kVisitor) events_.visitor_left(lane.peer());
   if (standing == Standing::kMember) {
     if (!goodbye_) ++gone_statistics_.lanes_lost;
@@ -277,7 +292,12 @@ void Link::lane_over(std::uint64_t id, std::optional<Error> lost) {
 }
 
 void Link::went_down(Error why) {
-  if (std::exchange(down_, true)) return;
+  if (over_ || closing_ || std::exchange(down_, true)) return;
+  TimePoint now = host_.loop.now();
+  if (settled_ || now - up_since_ >= limits::kSuspectAfter) {
+    settle();
+    patient_since_ = now;
+  }
   last_error_ = why;
   if (patience_ <= Duration(0)) return give_up(std::move(why));
   events_.down(std::move(why));
@@ -286,13 +306,15 @@ void Link::went_down(Error why) {
 
 void Link::set_patience(Duration patience) {
   patience_ = patience;
+  patient_since_ = host_.loop.now();
   if (down_ && met_ && !over_ && !closing_) arm_patience();
 }
 
 void Link::arm_patience() {
   host_.loop.cancel(std::exchange(patience_timer_, 0));
   if (patience_ == kForEver) return;
-  patience_timer_ = host_.loop.after(patience_, lifeline_.guard([this] {
+  Duration passed = host_.loop.now() - patient_since_;
+  patience_timer_ = host_.loop.after(std::max(patience_ - passed, Duration(0)), lifeline_.guard([this] {
     patience_timer_ = 0;
     give_up({Fault::kLinkLost, "no link for " + for_so_long(patience_) + " (at last: " + last_error_.what + ")", {}});
   }));
@@ -307,19 +329,26 @@ void Link::give_up(Error why) {
 }
 
 void Link::refuse(Lane& lane, const Error& why) {
-  Place& place = *find(lane.id());
-  place.standing = Standing::kLeaving;
   lane.send(wire::FrameType::kAbort,
             wire::encode(wire::Abort{why.fault, why.what.substr(0, limits::kErrorTextBytesMax)}));
   lane.close();
-  bound_stay(lane.id(), Standing::kLeaving);
+  leave(*find(lane.id()), why);
+}
+
+// The lane counts for nothing any more, and has a while to hear our last word and to hang up.
+void Link::leave(Place& place, Error why) {
+  bool was_member = place.standing == Standing::kMember;
+  place.standing = Standing::kLeaving;
+  bound_stay(place.lane->id(), Standing::kLeaving);
   // Whoever comes again and again, only to be refused, has no more than so many lanes by it.
-  if (count(Standing::kLeaving) <= limits::kLanesMax + limits::kVisitorsMax) return;
-  auto leaving = [](const Place& other) { return other.standing == Standing::kLeaving; };
-  std::uint64_t oldest = std::find_if(places_.begin(), places_.end(), leaving)->lane->id();
-  host_.loop.post(lifeline_.guard([this, oldest] {
-    if (Place* there = find(oldest)) there->lane->abandon({Fault::kLinkLost, "it was refused", {}});
-  }));
+  if (count(Standing::kLeaving) > limits::kLanesMax + limits::kVisitorsMax) {
+    auto leaving = [](const Place& other) { return other.standing == Standing::kLeaving; };
+    std::uint64_t oldest = std::find_if(places_.begin(), places_.end(), leaving)->lane->id();
+    host_.loop.post(lifeline_.guard([this, oldest] {
+      if (Place* there = find(oldest)) there->lane->abandon({Fault::kLinkLost, "it was refused", {}});
+    }));
+  }
+  if (was_member && count(Standing::kMember) == 0) went_down(std::move(why));
 }
 
 void Link::send_everywhere(wire::FrameType type, const wire::Message& message) {
@@ -375,6 +404,7 @@ void Link::set_lanes(std::size_t lanes) {
 void Link::keep_up() {
   if (meeting_.listen || closing_ || over_ || !met_) return;
   TimePoint now = host_.loop.now();
+  if (!down_ && now - up_since_ >= limits::kSuspectAfter) settle();
   std::size_t alive = healthy();
   // Without patience nothing is dialled in place of a lane that may be slow only: it is waited for.
   if (alive == 0 && patience_ <= Duration(0)) return look_again(kLookAgain);

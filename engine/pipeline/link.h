@@ -105,6 +105,8 @@ class Link {
   Lane& add(EstablishedLane lane, Standing standing, bool joined);
   void bound_stay(std::uint64_t id, Standing standing);
   void came_up(Lane& lane);
+  void settle();
+  void leave(Place& place, Error why);
   void got_message(std::uint64_t id, wire::FrameType type, ConstBytes bytes);
   bool refused_by_peer(Place& place, wire::FrameType type, ConstBytes bytes);
   void lane_over(std::uint64_t id, std::optional<Error> lost);
@@ -142,11 +144,14 @@ class Link {
   Duration patience_{0};
   bool met_ = false;  // a lane was up at least once
   bool down_ = true;
+  bool settled_ = true;  // since it was down last, the other end said something that was no refusal
   bool goodbye_ = false;
   bool closing_ = false;
   bool over_ = false;
   bool close_reported_ = false;
   TimePoint last_heard_;  // by lanes that are gone
+  TimePoint up_since_{};
+  TimePoint patient_since_{};
   TimePoint next_dial_{};
   Duration backoff_;
   io::TimerId dial_timer_ = 0;

@@ -378,5 +378,87 @@ TEST_P(Refusals, ALaneThatIsNeverSpokenOnIsReplaced) {
 
 INSTANTIATE_TEST_SUITE_P(TheTarget, Refusals, ::testing::Values(false), [](const auto&) { return "Listens"; });
 
+// A target that dials, against a source in the test's hands: that one has another session now.
+class BusySources : public Links {
+ protected:
+  void listen() {
+    Reception::Events events;
+    events.busy = [](bool) { return false; };
+    events.lane_up = [this](EstablishedLane lane) {
+      bool refuses = refusing && !lane.join.fresh();
+      came += !lane.join.fresh();
+      lanes_up.push_back(std::make_unique<HandLane>(source.host, source.lane, std::move(lane)));
+      if (refuses) {
+        lanes_up.back()->say(FrameType::kAbort, wire::encode(wire::Abort{Fault::kBusy, "another session"}));
+        lanes_up.back()->close();
+      }
+    };
+    reception = std::make_unique<Reception>(source.host, source.meeting, source.lane, wire::Role::kSource,
+                                            source.notices, std::move(events));
+    ASSERT_TRUE(reception->start().ok());
+  }
+  void open_by_hand() {
+    listen();
+    target.start();
+    ASSERT_TRUE(world.run_until([&] { return lanes_up.size() == 1; }, seconds(5)));
+    wire::Open open;
+    open.incarnation = 7;
+    open.block_bytes_max = 4096;
+    lanes_up[0]->say(FrameType::kOpen, wire::encode(open));
+    ASSERT_TRUE(world.run_until([&] { return lanes_up[0]->count(FrameType::kOpened) == 1; }, seconds(5)));
+  }
+
+  bool refusing = false;
+  int came = 0;
+  std::unique_ptr<Reception> reception;
+  std::vector<std::unique_ptr<HandLane>> lanes_up;
+};
+
+// Each time the lane is up for a moment; that is no link, and patience for it ends.
+TEST_P(BusySources, ATargetThatIsRefusedGivesUpInItsTime) {
+  target.patience = seconds(90);
+  open_by_hand();
+  refusing = true;
+  TimePoint begin = world.now();
+  cut_all();
+  world.run_for(seconds(80));
+  EXPECT_FALSE(target.lost);
+  EXPECT_GE(came, 50);
+  EXPECT_LE(came, 130) << "a try a second, not as fast as it goes";
+  ASSERT_TRUE(world.run_until([&] { return target.lost.has_value(); }, seconds(15)));
+  EXPECT_NEAR(seconds_since(begin), 90, 3);
+  EXPECT_EQ(target.lost->fault, Fault::kLinkLost);
+  EXPECT_NE(target.lost->what.find("another session"), std::string::npos) << target.lost->what;
+}
+
+TEST_P(BusySources, OrComesInLater) {
+  target.patience = seconds(90);
+  open_by_hand();
+  for (int round = 0; round < 3; ++round) {
+    refusing = true;
+    world.network().connection(world.network().connection_count() - 1).reset();
+    world.run_for(seconds(60));
+    EXPECT_FALSE(target.lost) << "each outage has its own patience";
+    refusing = false;
+    ASSERT_TRUE(world.run_until([&] { return target.alive() == 1; }, seconds(5)));
+    world.run_for(round == 0 ? seconds(10) : seconds(1));
+    lanes_up.back()->say(FrameType::kFinal, wire::encode(wire::Final{}));
+    world.run_for(milliseconds(50));
+  }
+  EXPECT_FALSE(target.lost);
+}
+
+// A lane of the session that this end itself hangs up on is as gone as one that was cut.
+TEST_P(BusySources, TheLastLaneThatIsRefusedHereLeavesNoLink) {
+  target.patience = seconds(30);
+  open_by_hand();
+  reception.reset();
+  target.link->refuse(*target.link->best(), {Fault::kBusy, "not this", {}});
+  ASSERT_TRUE(world.run_until([&] { return target.down == 1; }, seconds(1)));
+  ASSERT_TRUE(world.run_until([&] { return target.lost.has_value(); }, seconds(31)));
+}
+
+INSTANTIATE_TEST_SUITE_P(TheSource, BusySources, ::testing::Values(true), [](const auto&) { return "Listens"; });
+
 }  // namespace
 }  // namespace zferry::pipeline

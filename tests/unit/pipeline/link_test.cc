@@ -98,7 +98,7 @@ TEST_P(Links, AllLanesDieAndComeBack) {
   TimePoint healed = world.now();
   heal();
   ASSERT_TRUE(up(4));
-  EXPECT_LT(seconds_since(healed), 3) << "all of them, soon";
+  EXPECT_LT(seconds_since(healed), 5) << "all of them, soon";
   world.run_for(hours(2));
   for (LinkEnd* end : {&source, &target}) {
     EXPECT_FALSE(end->lost);
@@ -123,7 +123,7 @@ TEST_P(Links, CutsOneAfterTheOther) {
   for (LinkEnd* end : {&source, &target}) {
     EXPECT_EQ(end->link->statistics().reconnects, 40u);
     EXPECT_EQ(end->link->statistics().lanes_lost, 120u);
-    EXPECT_LT(zferry::seconds(end->link->statistics().without_link), 40 * 0.5);
+    EXPECT_LT(zferry::seconds(end->link->statistics().without_link), 40 * 1.2);
     EXPECT_EQ(end->alive(), 3u);
     EXPECT_FALSE(end->lost);
   }
