@@ -131,7 +131,7 @@ void Target::link_lost(Error why) {
 // over with it, and what this end would say then nobody hears, so both ends name the source's fault.
 void Target::lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes) {
   if (type == wire::FrameType::kAbort) return got_abort(lane, bytes);
-  if (type == wire::FrameType::kLeave) return got_leave(lane);
+  if (type == wire::FrameType::kLeave && bytes.empty()) return got_leave(lane);
   std::uint64_t run = link_.is_member(lane) ? open_.incarnation : 0;
   driver_.later([this, id = lane.id(), run, type, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
     serve_message(id, run, type, copy);
@@ -235,6 +235,7 @@ void Target::repeat_ack(const wire::Ack& ack) {
 void Target::send_final_ack() {
   wire::Completion how = *core().ending().completion;
   link_.expect_goodbye();
+  link_.set_patience(kForEver);  // what ends the wait is the linger
   // A run that only asks learns that it was so before.
   if (answers_) how = wire::Completion::kAlreadyReceived;
   if (Lane* lane = link_.best())

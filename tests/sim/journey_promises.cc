@@ -75,7 +75,8 @@ void JourneyRun::judge_source(const SourceRun& run) {
   if (log.succeeded()) check("no success of a failed input", !run.failing_producer, story());
   bool only_guests = std::all_of(journey_.strikes.begin(), journey_.strikes.end(),
                                  [](const JourneyStrike& strike) { return strike.blow >= Blow::kRival; });
-  if (run.who != Who::kMain && run.met_a_session && only_guests && sources_.front().log.report == std::nullopt)
+  bool still_there = run.target_run == targets_.size() && !targets_.back().log.over() && !sources_.front().log.over();
+  if (run.who != Who::kMain && run.met_a_session && only_guests && still_there)
     check("a run that lives keeps its session", log.fault() == Fault::kBusy, story());
 }
 
@@ -119,7 +120,8 @@ void JourneyRun::judge_faults(const EndLog& log, bool source) {
     case Fault::kBusy: fits = guests || sources_.size() > 1 || targets_.size() > 1; break;
     case Fault::kDifferentStream: fits = changed; break;
     case Fault::kSessionGone: fits = targets_.size() > 1 || sources_.size() > 1; break;
-    case Fault::kInterrupted: fits = interrupts || interrupted_by_operator_; break;
+    // A source that finds another stream, or fails while it only compares, leaves as an interrupted one does.
+    case Fault::kInterrupted: fits = interrupts || interrupted_by_operator_ || (!source && (changed || failing)); break;
     case Fault::kProducerFailed:
     case Fault::kInputFailed:
     case Fault::kStreamIncomplete: fits = failing; break;

@@ -105,22 +105,102 @@ void draw_base(SeededRandom& random, Scenario& base) {
   base.linger = random.chance(0.2) ? seconds(4) : seconds(60);
 }
 
+JourneyStrike at_row(SeededRandom& random, const Journey& journey, Blow blow, std::string row, std::uint64_t nth) {
+  JourneyStrike strike = draw_strike(random, journey, blow);
+  strike.row = std::move(row);
+  strike.nth = nth;
+  strike.later = random.chance(0.4) ? Duration(0) : Duration(random.below(60'000'000));
+  return strike;
+}
+
+// So that much of it is still to come for many seconds.
+void slow_down(SeededRandom& random, Journey& journey) {
+  journey.base.consumer = Consumer::kSlow;
+  journey.base.stream_bytes += 60'000;
+  journey.base.consumer_bytes_per_second = journey.base.stream_bytes / (5 + random.below(40)) + 1;
+}
+
 // A run that was cut off for so long that another one went on in its place, and that then comes back.
-void add_fencing(SeededRandom& random, Journey& journey) {
-  JourneyStrike part = draw_strike(random, journey, Blow::kPart);
-  part.how_long = seconds(8 + random.below(60));
+void draw_fencing(SeededRandom& random, Journey& journey) {
+  slow_down(random, journey);
+  journey.base.source_listens = false;
+  journey.give_up_after = minutes(5);
+  journey.hold.reset();
+  JourneyStrike part = at_row(random, journey, Blow::kPart, "source | streaming | ack", 1 + random.below(10));
+  part.how_long = seconds(8 + random.below(40));
   JourneyStrike rival = part;
   rival.blow = Blow::kRival;
   rival.later = part.later + milliseconds(random.below(6000));
-  journey.strikes.push_back(part);
-  journey.strikes.push_back(rival);
+  journey.strikes = {part, rival};
+}
+
+// Others want in while a run lives.
+void draw_guests(SeededRandom& random, Journey& journey) {
+  slow_down(random, journey);
+  journey.base.source_listens = false;
+  journey.strikes.clear();
+  constexpr std::array kGuests = {Blow::kRival, Blow::kOtherStream, Blow::kStranger};
+  for (std::size_t i = 1 + random.below(4); i > 0; --i)
+    journey.strikes.push_back(
+        at_row(random, journey, one_of(random, kGuests), "target | receiving | progress", 1 + random.below(60)));
+}
+
+// A run that dies in the middle, and reruns that read something else, or cut it otherwise.
+void draw_resumed(SeededRandom& random, Journey& journey) {
+  journey.base.stream_bytes += 20'000;
+  journey.strikes.clear();
+  for (std::size_t i = 1 + random.below(5); i > 0; --i) {
+    Blow blow = random.chance(0.5) ? Blow::kSourceCrash : Blow::kSourceInterrupted;
+    std::uint64_t nth = 1 + random.below(12 * (1 + journey.strikes.size()));
+    journey.strikes.push_back(at_row(random, journey, blow, "source | streaming | ack", nth));
+  }
+  for (std::size_t i = 1; i + 1 < journey.shapes.size(); ++i)
+    if (random.chance(0.4)) journey.shapes[i].equal = static_cast<double>(random.below(1000)) / 1000;
+}
+
+// An answer that is lost, and trouble while the same command asks what became of it.
+void draw_question(SeededRandom& random, Journey& journey) {
+  constexpr std::array kFirst = {"target | delivering | delivered", "target | receiving | final-right",
+                                 "source | streaming | stream-whole"};
+  constexpr std::array kThen = {"source | opening | opened-already", "source | comparing | stream-whole",
+                                "target | lingering | open-again", "target | waiting | open-known"};
+  constexpr std::array kBlowsThen = {Blow::kCutAll,      Blow::kPart,
+                                     Blow::kSourceCrash, Blow::kSourceInterrupted,
+                                     Blow::kTargetCrash, Blow::kTargetInterrupted};
+  Blow first = random.chance(0.7) ? Blow::kSourceCrash : Blow::kSourceInterrupted;
+  journey.strikes = {at_row(random, journey, first, one_of(random, kFirst), 1)};
+  for (std::size_t i = 1 + random.below(3); i > 0; --i)
+    journey.strikes.push_back(at_row(random, journey, one_of(random, kBlowsThen), one_of(random, kThen), 1));
+  journey.base.linger = random.chance(0.3) ? seconds(1) : seconds(60);
+  if (random.chance(0.4)) journey.hold = seconds(0);
+  journey.base.named = true;
+  if (journey.base.consumer == Consumer::kStandardOutput) journey.base.consumer = Consumer::kGood;
+  for (SourceShape& shape : journey.shapes) {
+    shape.fails.reset();
+    shape.delay = random.chance(0.8) ? milliseconds(random.below(3000)) : seconds(70);
+    bool rerun = &shape != &journey.shapes.front();
+    if (rerun && random.chance(0.2)) shape.equal = 0.99;
+    if (rerun && &shape != &journey.shapes.back() && random.chance(0.3)) shape.fails = 0.9;
+  }
+}
+
+// What chance alone hardly brings.
+void draw_plot(SeededRandom& random, Journey& journey) {
+  if (journey.gentle || random.chance(0.5)) return;
+  switch (random.below(8)) {
+    case 0:
+    case 1: return draw_fencing(random, journey);
+    case 2: return draw_guests(random, journey);
+    case 3:
+    case 4: return draw_resumed(random, journey);
+    default: return draw_question(random, journey);
+  }
 }
 
 void draw_strikes(SeededRandom& random, Journey& journey) {
   std::size_t count = random.chance(0.15) ? 20 : random.below(5);
   for (std::size_t i = 0; i < count; ++i)
     journey.strikes.push_back(draw_strike(random, journey, draw_blow(random, journey.gentle)));
-  if (!journey.gentle && random.chance(0.12)) add_fencing(random, journey);
 }
 
 }  // namespace
@@ -150,10 +230,7 @@ Journey draw_journey(std::uint64_t seed) {
     journey.shapes.push_back(shape);
   }
   draw_strikes(random, journey);
-  if (!journey.gentle && random.chance(0.2) && !journey.strikes.empty()) {
-    // Killed in any case, so that there is something to go on with.
-    journey.strikes[0].blow = random.chance(0.5) ? Blow::kSourceCrash : Blow::kSourceInterrupted;
-  }
+  draw_plot(random, journey);
   return journey;
 }
 
