@@ -43,6 +43,18 @@ def read_faults():
 FAULTS, RETRYABLE = read_faults()
 
 
+def read_schema():
+    """What checks each JSON line against its documentation, where this Python can."""
+    try:
+        import jsonschema
+    except ImportError:
+        return None
+    return jsonschema.Draft202012Validator(json.loads((ROOT / "docs/json-lines.schema.json").read_text()))
+
+
+VALIDATOR = read_schema()
+
+
 class End:
     """One running zferry, source or target."""
 
@@ -116,6 +128,19 @@ class End:
         """The last line on stderr, which is the end object, or nothing."""
         last = self.objects[-1] if self.objects else None
         return last if isinstance(last, dict) and last.get("type") == "end" else None
+
+    @property
+    def progress(self):
+        """The last progress object, or an empty one."""
+        return next((o for o in reversed(self.objects) if isinstance(o, dict) and o.get("type") == "progress"), {})
+
+    @property
+    def stage(self):
+        return self.progress.get("stage")
+
+    @property
+    def resume(self):
+        return self.end["resume"]
 
     @property
     def outcome(self):
@@ -215,8 +240,11 @@ class FerryCase(unittest.TestCase):
             return self.start(arguments, stdin=stdin)
 
     def ferry(self, stream=None, producer=None, consumer=None, out=None, stdout=subprocess.DEVNULL, auth="key", listener="target",
-              mangler=None, room=None, source_extra=(), target_extra=(), finish=True):
-        """One transfer. `mangler` is put between the ends; with `finish` both ends are waited for."""
+              mangler=None, room=None, source_extra=(), target_extra=(), patient=True, finish=True):
+        """One transfer. `mangler` is put between the ends. Not `patient`: a lost link ends the session at once, on both ends. With
+        `finish` both ends are waited for."""
+        if not patient:
+            source_extra, target_extra = [*source_extra, "--give-up-after", "0"], [*target_extra, "--hold", "0"]
         room = room or self.room()
         source_auth, target_auth = self.auth(auth, listener)
         listen = ["--listen", "127.0.0.1:0"]
@@ -244,19 +272,26 @@ class FerryCase(unittest.TestCase):
         return pair
 
     def finish(self, pair, listener="target"):
-        """Waits for both ends. An end that still listens since no peer ever proved itself is told to go."""
+        """Waits for both ends. An end that still listens since nobody ever opened a session is told to go: a listening target lets
+        visitors come and go."""
         dialler, waiter = (pair.source, pair.target) if listener == "target" else (pair.target, pair.source)
         if dialler.wait() is None:
             raise AssertionError(f"hangs after {FINISH_S} s: {pair.told()}")
         unproven = pair.mangler is not None and not pair.mangler.proven
-        if waiter.wait(1 if unproven else FINISH_S) is None:
-            if not unproven:
+        limit = time.monotonic() + FINISH_S
+        while waiter.wait(1) is None:
+            if unproven or (listener == "target" and waiter.stage == "waiting"):
+                waiter.stop()
+                return
+            if time.monotonic() > limit:
                 raise AssertionError(f"hangs after {FINISH_S} s: {pair.told()}")
-            waiter.stop()
 
     def check_end(self, end, told):
         """What holds for each end always: a last JSON object, which says what the exit code says."""
         self.assertIsNotNone(end.end, f"the last line on stderr is no end object{told}")
+        if VALIDATOR:
+            wrong = [str(error) for found in end.objects if isinstance(found, dict) for error in VALIDATOR.iter_errors(found)]
+            self.assertEqual(wrong, [], told)
         self.assertEqual(end.end["exit_code"], end.code, told)
         self.assertEqual(end.end["ok"], end.code == 0, told)
         if end.ok:

@@ -1,4 +1,5 @@
-"""The link is cut, silenced, or flips a bit, at every frame boundary and between: no end claims what is not so, and none hangs."""
+"""The link is cut, silenced, or flips a bit, at every frame boundary and between. Ends without patience never claim what is not so, and
+never hang; patient ones come back and complete."""
 import random
 import sys
 import unittest
@@ -37,7 +38,7 @@ class Cuts(FerryCase):
         """One transfer under a rule, checked."""
         room = self.room()
         out = room / "out"
-        pair = self.ferry(stream=self.stream, out=out, room=room, listener=listener, mangler=Mangler(rule))
+        pair = self.ferry(stream=self.stream, out=out, room=room, listener=listener, mangler=Mangler(rule), patient=False)
         told = pair.told()
         complete = out.exists() and sha256_of(out) == self.digest
         self.check_truth(pair, complete)
@@ -112,7 +113,7 @@ class LostFinalAck(FerryCase):
     def lose(self, what, room, **ends):
         """A run whose FINAL-ACK does not arrive."""
         lossy = Mangler(Rule(what, "target", frame_type=mangler.FINAL_ACK))
-        pair = self.ferry(stream=room / "in", room=room, mangler=lossy, **ends)
+        pair = self.ferry(stream=room / "in", room=room, mangler=lossy, patient=False, **ends)
         self.assertTrue(lossy.struck, pair.told())
         self.check_truth(pair, True)
         self.assertEqual((pair.source.outcome, pair.source.code, pair.target.code), ("outcome-unknown", 14, 0), pair.told())

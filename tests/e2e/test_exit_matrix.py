@@ -173,14 +173,20 @@ class ExitMatrix(FerryCase):
 
     # Signals
 
-    def test_signal_in_mid_stream(self):
+    def mid_stream(self, room, **options):
+        """A transfer that has come to 60 % and goes on when it is asked to: never."""
+        pair = self.ferry(producer=self.producer("--percent", "60", "--stall", "40"), consumer=self.consumer(room), room=room,
+                          finish=False, **options)
+        self.assertTrue(pair.target.await_object(lambda o: o.get("stream_bytes", 0) > 1 << 20), pair.told())
+        return pair
+
+    def test_signal_in_mid_stream_without_patience(self):
+        """Whichever end goes, the other one ends as well."""
         def worker(case):
             which, number = case
             room = self.room()
-            pair = self.ferry(producer=self.producer("--percent", "60", "--stall", "30"), consumer=self.consumer(room), room=room,
-                              finish=False)
+            pair = self.mid_stream(room, patient=False)
             end, other = (pair.source, pair.target) if which == "source" else (pair.target, pair.source)
-            time.sleep(1.0)
             end.signal(number)
             self.assertIsNotNone(end.wait(15), f"does not end at a signal{pair.told()}")
             self.assertIsNotNone(other.wait(15), f"does not see that the other end ended{pair.told()}")
@@ -194,9 +200,44 @@ class ExitMatrix(FerryCase):
         self.run_cases([(which, number) for which in ("source", "target")
                         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)], worker)
 
-    def signal_applying(self, signals, seconds):
+    def test_signal_to_the_target_in_mid_stream(self):
+        """It says so: the source has nothing to wait for."""
+        def worker(number):
+            room = self.room()
+            pair = self.mid_stream(room)
+            pair.target.signal(number)
+            for end in (pair.target, pair.source):
+                self.assertIsNotNone(end.wait(15), pair.told())
+            self.check_both(pair, "interrupted")
+            self.check_nothing_made(room, pair.told())
+
+        self.run_cases([signal.SIGINT, signal.SIGTERM], worker)
+
+    def test_an_end_is_gone_in_mid_stream(self):
+        """The other one waits for it to come back, until it is told to go, and says what it is."""
+        def worker(case):
+            which, number = case
+            room = self.room()
+            pair = self.mid_stream(room)
+            end, other = (pair.source, pair.target) if which == "source" else (pair.target, pair.source)
+            end.signal(number)
+            self.assertIsNotNone(end.wait(15), pair.told())
+            self.assertTrue(other.await_object(lambda o: o.get("stage") == "reconnecting"), pair.told())
+            time.sleep(3)
+            self.assertIsNone(other.process.poll(), f"does not wait{pair.told()}")
+            other.signal(signal.SIGINT)
+            self.assertEqual(other.wait(15), 12, pair.told())
+            self.check_end(other, pair.told())
+            if number != signal.SIGKILL:
+                self.check_end(end, pair.told())
+                self.assertEqual(end.outcome, "interrupted", pair.told())
+            self.check_nothing_made(room, pair.told())
+
+        self.run_cases([("source", signal.SIGINT), ("source", signal.SIGTERM), ("source", signal.SIGKILL), ("target", signal.SIGKILL)], worker)
+
+    def signal_applying(self, signals, seconds, patient=True):
         """Signals to the target while its consumer has everything and takes `seconds` to finish."""
-        pair = self.ferry(stream=self.stream, consumer=["/bin/sh", "-c", f"cat > /dev/null; exec sleep {seconds}"], finish=False)
+        pair = self.ferry(stream=self.stream, consumer=["/bin/sh", "-c", f"cat > /dev/null; exec sleep {seconds}"], finish=False, patient=patient)
         self.assertTrue(pair.target.await_object(lambda o: o.get("stage") == "finishing"), pair.told())
         for number in signals:
             time.sleep(0.5)
@@ -211,8 +252,8 @@ class ExitMatrix(FerryCase):
             self.check_success(self.signal_applying([number], 3), "applied")
 
     def test_second_signal_while_the_consumer_applies(self):
-        """The operator does not wait: then nobody knows, and nobody claims to."""
-        pair = self.signal_applying([signal.SIGTERM, signal.SIGTERM], 20)
+        """The operator does not wait: then nobody knows, and nobody claims to. A patient source would ask on for a quarter of an hour."""
+        pair = self.signal_applying([signal.SIGTERM, signal.SIGTERM], 20, patient=False)
         self.check_truth(pair, False)
         self.assertEqual(pair.outcomes, ("outcome-unknown", "outcome-unknown"), pair.told())
 
