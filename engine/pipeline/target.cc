@@ -139,11 +139,11 @@ void Target::lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes) {
 }
 
 // A visitor's ABORT ends this target only where nothing else is there to end.
-void Target::got_abort(const Lane& lane, ConstBytes bytes) {
+void Target::got_abort(Lane& lane, ConstBytes bytes) {
   auto abort = wire::decode_abort(bytes);
-  if (!abort) return broke(abort.take_error());
-  std::string text = "the source says: " + escaped(abort->text, limits::kErrorTextBytesMax);
   bool ours = link_.is_member(lane) || core().state() == State::kWaiting;
+  if (!abort) return ours ? broke(abort.take_error()) : link_.refuse(lane, abort.error());
+  std::string text = "the source says: " + escaped(abort->text, limits::kErrorTextBytesMax);
   if (!ours) return info(escaped(lane.peer()) + ": " + text);
   driver_.overtake(Event::kPeerAborted, {{abort->fault, text, {}}});
 }

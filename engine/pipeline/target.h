@@ -45,7 +45,7 @@ class Target {
   void link_lost(Error why);
   void lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes);
   void serve_message(std::uint64_t lane, std::uint64_t run, wire::FrameType type, ConstBytes bytes);
-  void got_abort(const Lane& lane, ConstBytes bytes);
+  void got_abort(Lane& lane, ConstBytes bytes);
   void got_leave(const Lane& lane);
   void got_block(Lane& lane, const wire::Block& header, flow::Slice packed);
   void broke(Error why) { driver_.feed(Event::kPeerBroke, {std::move(why)}); }

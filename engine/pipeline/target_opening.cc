@@ -103,7 +103,11 @@ void Target::take_over(Lane& lane, const wire::Open& open) {
       kept_bytes_ = pipeline_->resume_point().offset;
       info("a new run of the source continues after " + std::to_string(kept_bytes_) + " bytes");
     }
-    driver_.feed(Event::kOpenAgain);
+    driver_.later([this] {
+      if (core().state() == State::kReceiving) return driver_.step(Event::kOpenAgain);
+      // The older run's FINAL was found right at the last moment.
+      if (Lane* opener = link_.lane(opened_lane_)) open_again(*opener, open_);
+    });
   }));
 }
 
