@@ -196,7 +196,8 @@ void Source::got_ack(const wire::Ack& ack) {
 void Source::got_final_ack(const wire::FinalAck& final_ack) {
   bool already = opened_ && opened_->how == wire::OpenedHow::kAlreadyReceived;
   bool same = already == (final_ack.completion == wire::Completion::kAlreadyReceived);
-  if (pipeline_ && (final_ack.stream_bytes != pipeline_->stream_bytes() || !same))
+  bool asked = core().state() == SourceState::kFinalSent;
+  if (asked && pipeline_ && (final_ack.stream_bytes != pipeline_->stream_bytes() || !same))
     return driver_.step(Event::kPeerBroke,
                         {{Fault::kProtocol, "the target acknowledged another stream than was sent", {}}});
   SourceNews news;
@@ -429,7 +430,8 @@ void Source::send_abort() {
 
 // The target holds what can be gone on with; what cannot be named cannot be.
 void Source::send_leave() {
-  if (!open_.nameable && opened_) return send_abort();
+  bool asked = open_.identity != wire::Id{};  // the target holds it, or is about to
+  if (!open_.nameable && asked) return send_abort();
   link_.send_everywhere(wire::FrameType::kLeave, {});
 }
 
