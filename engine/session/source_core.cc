@@ -74,6 +74,9 @@ std::vector<SourceRow> make_rows() {
   for (E end : {E::kLinkClosed, E::kDeadline}) rows.push_back({S::kAborting, end, S::kEnded, {A::kFinish}});
   // ACKs come on every new lane, also while they tell nothing.
   for (S early : {S::kIdentifying, S::kOpening, S::kComparing}) rows.push_back({early, E::kAck, early, {}});
+  // A target that dials takes a new run's lane for one of the run before, until the new one opens: it may just have
+  // completed.
+  for (S early : {S::kIdentifying, S::kOpening}) rows.push_back({early, E::kFinalAck, early, {}});
   return rows;
 }
 
