@@ -104,15 +104,13 @@ void LaneSender::seal_next() {
 void LaneSender::write_next() {
   if (writing_ || sealed_.empty()) return;
   std::size_t piece = pacer_->piece(sealed_.front().bytes - written_of_head_);
-  if (Duration wait = pacer_->take(piece, host_.loop.now()); wait > Duration(0)) {
-    writing_ = true;
-    host_.loop.after(wait, lifeline_.guard([this] {
-      writing_ = false;
-      write_next();
-    }));
-    return;
-  }
   writing_ = true;
+  Duration wait = pacer_->take(piece, host_.loop.now());
+  if (wait == Duration(0)) return write_piece(piece);
+  host_.loop.after(wait, lifeline_.guard([this, piece] { write_piece(piece); }));
+}
+
+void LaneSender::write_piece(std::size_t piece) {
   Memory memory = sealed_.front().memory;
   ConstBytes bytes = ConstBytes(*memory).subspan(written_of_head_, piece);
   stream_.write(bytes, lifeline_.guard([this, memory](Result<std::size_t> count) { wrote(std::move(count)); }));

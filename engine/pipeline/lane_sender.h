@@ -53,6 +53,7 @@ class LaneSender {
   static std::size_t seal_block(seal::Sealer& sealer, const Item& item, std::size_t frame_bytes, Bytes out);
   void seal_next();
   void write_next();
+  void write_piece(std::size_t piece);
   void wrote(Result<std::size_t> count);
 
   Host& host_;

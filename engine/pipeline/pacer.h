@@ -1,5 +1,6 @@
-// Pacer: the rate of --limit, which all lanes of a session share. Each takes its turn for a piece of about 10 ms, so
-// that the rate is smooth and other traffic gets through. Threading: the loop's.
+// Pacer: the rate of --limit, which all lanes of a session share. Each is given its turn for a piece of about 10 ms, in
+// the order in which they ask, so that the rate is smooth, other traffic gets through, and no lane falls behind.
+// Threading: the loop's.
 #pragma once
 
 #include <algorithm>
@@ -19,15 +20,14 @@ class Pacer {
     auto piece = static_cast<std::size_t>(static_cast<double>(bytes_per_s_) * seconds(kPieceTime));
     return std::min(bytes, std::max(piece, kPieceBytesMin));
   }
-  // How long a turn has to wait; zero: it is taken, for so many bytes.
+  // A turn for so many bytes is the caller's: how long it has to wait for it.
   Duration take(std::size_t bytes, TimePoint now) {
     if (bytes_per_s_ == 0) return Duration(0);
-    if (now < next_) return next_ - now;
     // A late timer is made up for, but never by more than a piece: no bursts after a pause.
-    TimePoint base = std::max(next_, TimePoint{now.since_start - kPieceTime});
-    next_ = base +
+    TimePoint turn = std::max(next_, TimePoint{now.since_start - kPieceTime});
+    next_ = turn +
             Duration(static_cast<std::int64_t>(1e9 * static_cast<double>(bytes) / static_cast<double>(bytes_per_s_)));
-    return Duration(0);
+    return std::max(turn - now, Duration(0));
   }
 
  private:
