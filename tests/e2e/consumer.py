@@ -14,12 +14,18 @@ BEGIN, OBJECT, WRITE, END, SPILL, WRITE_EMBEDDED = 0, 1, 3, 5, 7, 8
 parser = argparse.ArgumentParser()
 parser.add_argument("--marker", required=True)
 parser.add_argument("--log", help="one line for each commit")
+parser.add_argument("--starts", help="one line for each consumer that was started")
 parser.add_argument("--take", type=int, help="read so many bytes and no more, then exit")
 parser.add_argument("--exit", type=int, default=0, help="with --take: the exit code; else: the exit code after the end of the input")
 parser.add_argument("--stall", type=float, default=0, help="seconds to sit still after --take, or before the end of the input is read")
+parser.add_argument("--nap-at", type=int, help="sit still for --nap seconds once so many bytes are read")
+parser.add_argument("--nap", type=float, default=0)
 options = parser.parse_args()
 digest = hashlib.sha256()
 total = 0
+if options.starts:
+    with open(options.starts, "a", encoding="ascii") as starts:
+        starts.write(f"{os.getpid()}\n")
 
 
 def read(count):
@@ -31,6 +37,8 @@ def read(count):
             sys.stderr.write(f"consumer: the input ended after {total} bytes, before the stream did\n")
             os._exit(1)
         digest.update(part)
+        if options.nap_at is not None and total < options.nap_at <= total + len(part):
+            time.sleep(options.nap)
         total += len(part)
         left -= len(part)
         parts.append(part)

@@ -2,6 +2,7 @@
 import functools
 import hashlib
 import io
+import itertools
 import random
 import shutil
 import subprocess
@@ -18,6 +19,25 @@ def zfs_bytes(size, seed=1, record_bytes=131072, text=False):
     out = io.BytesIO()
     make_stream.write_zfs(out, seed, size, record_bytes, (lambda rng, n: make_stream.text_like(rng.random(), n)) if text else None)
     return out.getvalue()
+
+
+def zfs_that_differs(size, seed, from_byte, record_bytes=131072):
+    """As zfs_bytes(size, seed), with the same BEGIN, but for one byte of each payload from about `from_byte` on (up to 8 MiB)."""
+    made = itertools.count()
+
+    def payload(rng, count):
+        data = rng.randbytes(count)
+        return data if next(made) * record_bytes < from_byte else bytes([data[0] ^ 1]) + data[1:]
+
+    out = io.BytesIO()
+    make_stream.write_zfs(out, seed, size, record_bytes, payload)
+    return out.getvalue()
+
+
+@functools.lru_cache(maxsize=None)
+def middling_zfs():
+    """24 MiB that do not compress."""
+    return zfs_bytes(24 << 20, 6)
 
 
 @functools.lru_cache(maxsize=None)
