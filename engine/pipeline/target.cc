@@ -238,7 +238,10 @@ void Target::send_final_ack() {
   link_.set_patience(kForEver);  // what ends the wait is the linger
   // A run that only asks learns that it was so before.
   if (answers_) how = wire::Completion::kAlreadyReceived;
-  if (Lane* lane = link_.best())
+  // On every lane: the source may have given up the one that looks best from here.
+  std::vector<Lane*> lanes = link_.carriers();
+  if (Lane* silent = lanes.empty() ? link_.best() : nullptr) lanes.push_back(silent);
+  for (Lane* lane : lanes)
     lane->send(wire::FrameType::kFinalAck, wire::encode(wire::FinalAck{how, progress().stream_bytes}));
 }
 
