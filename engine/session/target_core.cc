@@ -75,7 +75,6 @@ std::vector<TargetRow> make_rows() {
   for (S here : {S::kReceiving, S::kComparing, S::kDelivering, S::kLingering, S::kAnswering})
     rows.push_back({here, E::kLinkBack, here, {A::kRepeatAck}});
   rows.push_back({S::kReceiving, E::kLaneLost, S::kReceiving, {A::kRepeatAck}});
-  rows.push_back({S::kLingering, E::kLaneLost, S::kLingering, {A::kSendFinalAck}});
   rows.push_back({S::kAborting, E::kPeerAborted, S::kAborting, {A::kNoteCrossing}});
   for (E end : {E::kLinkClosed, E::kDeadline}) rows.push_back({S::kAborting, end, S::kEnded, {A::kFinish}});
   return rows;

@@ -85,7 +85,7 @@ TEST(TargetCore, FinalAckGoesOnlyWithSuccess) {
     EXPECT_TRUE(known_before || has(row.then, A::kNoteSuccess));
     EXPECT_EQ(row.to, S::kLingering);
   });
-  EXPECT_EQ(answers, 5);
+  EXPECT_EQ(answers, 4);
 }
 
 TEST(TargetCore, EveryWayOutBeforeFinalDropsTheConsumer) {
