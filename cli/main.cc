@@ -1,7 +1,10 @@
 // zferry: carries a ZFS send stream from one host to another. Each command's options are declared here and handled
 // elsewhere.
+#include <fmt/format.h>
 #include <sys/prctl.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "commands.h"
 #include "console.h"
@@ -39,11 +42,21 @@ Words split(int argc, char** argv) {
   return words;
 }
 
+// As a shell reads it. What a terminal would not show as it is, or would obey, is spelt out: $'\033' (bash, zsh, ksh).
 std::string shell_word(const std::string& word) {
   constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,^";
   if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
-  std::string out = "'";
-  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  bool shown = std::all_of(word.begin(), word.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  std::string out = shown ? "'" : "$'";
+  for (char c : word) {
+    if (shown) {
+      out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    } else if (c >= ' ' && c <= '~') {
+      out += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
+    } else {
+      out += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+    }
+  }
   return out + "'";
 }
 
@@ -51,7 +64,7 @@ std::string shell_word(const std::string& word) {
 std::string command_line(int argc, char** argv, const Words& words) {
   bool piped = words.command.empty() && !words.ours.empty() && words.ours.front() == "send";
   std::string line = piped ? "... |" : "";
-  for (int i = 0; i < argc; ++i) line += (line.empty() ? "" : " ") + escaped(shell_word(argv[i]), 4096);
+  for (int i = 0; i < argc; ++i) line += (line.empty() ? "" : " ") + shell_word(argv[i]);
   return line;
 }
 

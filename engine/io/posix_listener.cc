@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include "io/fd_stream.h"
@@ -17,6 +18,18 @@ namespace {
 
 constexpr int kBacklog = 128;
 constexpr std::chrono::milliseconds kPauseAfterFailure{100};
+// Who is killed may hold its port a little longer than its life: io_uring lets go of files behind the exit. The same
+// command at once shall not fail for that.
+constexpr int kBindTries = 20;
+constexpr std::chrono::milliseconds kBindPause{50};
+
+int bind_to(int fd, const SocketAddress& address) {
+  for (int tries = 1;; ++tries) {
+    if (::bind(fd, address.get(), address.bytes) == 0) return 0;
+    if (errno != EADDRINUSE || tries == kBindTries) return -1;
+    std::this_thread::sleep_for(kBindPause);
+  }
+}
 
 // A descriptor, or errno's number below 0.
 int listening_socket(const SocketAddress& address, bool dual_stack) {
@@ -26,7 +39,7 @@ int listening_socket(const SocketAddress& address, bool dual_stack) {
   const int v6_only = dual_stack ? 0 : 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (address.family() == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
-  if (::bind(fd.get(), address.get(), address.bytes) != 0 || ::listen(fd.get(), kBacklog) != 0) return -errno;
+  if (bind_to(fd.get(), address) != 0 || ::listen(fd.get(), kBacklog) != 0) return -errno;
   return fd.release();
 }
 
