@@ -90,7 +90,8 @@ class Target {
   wire::Open open_;  // of the run that has the session
   Principal principal_{};
   std::uint64_t opened_lane_ = 0;  // where OPENED goes
-  bool challenging_ = false;
+  std::uint64_t challenger_lane_ = 0;  // of a run that waits for the session's own to show that it lives
+  std::uint64_t challenger_run_ = 0;
   bool rewinding_ = false;
   bool newer_run_ = false;  // it took over, and is not answered yet
   bool answers_ = false;    // OPENED said that it was already received

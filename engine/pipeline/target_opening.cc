@@ -49,7 +49,8 @@ void Target::open_again(Lane& lane, const wire::Open& open) {
   switch (core().state()) {
     case State::kStarting:
     case State::kReceiving:
-      if (open.incarnation == open_.incarnation) return take_over(lane, open);
+      // The same run again lost its lane before it was answered; unless it is that lane which comes to life late, and
+      // the run lives on another.
       return challenge(lane, open);
     case State::kDelivering:
       return refuse_open(lane, "the stream has arrived here as a whole, and its consumer has not finished yet",
@@ -71,12 +72,25 @@ void Target::open_again(Lane& lane, const wire::Open& open) {
 
 // A newer run wants what an older one has. If the older one still speaks, it keeps it: heartbeats come twice a second.
 void Target::challenge(Lane& lane, const wire::Open& open) {
-  if (std::exchange(challenging_, true)) return refuse_open(lane, what_waits(lane), "try again in a moment");
+  bool waits = challenger_lane_ != 0;
+  bool same = open.incarnation == challenger_run_;
+  if (waits && !same && open.incarnation != open_.incarnation)
+    return refuse_open(lane, what_waits(lane), "try again in a moment");
+  if (waits && !same) {
+    // Another one is challenging this very run: it asks again when that is decided.
+    auto again = [this, id = lane.id(), open] {
+      if (Lane* asker = link_.lane(id)) got_open(*asker, open);
+    };
+    host_.loop.after(limits::kChallenge, lifeline_.guard([this, again] { driver_.later(again); }));
+    return;
+  }
+  challenger_lane_ = lane.id();  // where it waits for its answer: the last that it opened
+  challenger_run_ = open.incarnation;
+  if (waits) return;
   TimePoint asked = host_.loop.now();
   bool alone = !link_.others_heard_since({}, lane);
-  auto judge = [this, id = lane.id(), open, asked] {
-    challenging_ = false;
-    Lane* asker = link_.lane(id);
+  auto judge = [this, open, asked] {
+    Lane* asker = link_.lane(std::exchange(challenger_lane_, 0));
     if (asker == nullptr) return;
     if (link_.others_heard_since(asked, *asker))
       return refuse_open(*asker, "another run of this source is sending this stream, and it lives",

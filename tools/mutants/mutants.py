@@ -68,8 +68,8 @@ MUTANTS = [
     ]),
     ("no-challenge", "a later run takes the session of one that lives", [
         ("engine/pipeline/target_opening.cc",
-         "    if (link_.heard_since(asked))\n",
-         "    if (false && link_.heard_since(asked))\n"),
+         "    if (link_.others_heard_since(asked, *asker))\n",
+         "    if (false && link_.others_heard_since(asked, *asker))\n"),
     ]),
     ("final-once", "FINAL is not said again when the lane that it was on is lost", [
         ("engine/session/source_core.cc",
