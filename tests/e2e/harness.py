@@ -121,7 +121,10 @@ class End:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self.process.stderr.close()
+        if reader := self.reader:
+            reader.join(2)  # a child of its may have stderr open still: then it stays with the thread
+        if self.reader is None:
+            self.process.stderr.close()
 
     @property
     def end(self):
@@ -175,6 +178,8 @@ class Pair:
 class FerryCase(unittest.TestCase):
     """A test case with a folder, keys, and what starts and checks transfers."""
 
+    peer_timeout = PEER_TIMEOUT
+
     @classmethod
     def setUpClass(cls):
         if not os.access(BIN, os.X_OK):
@@ -219,7 +224,7 @@ class FerryCase(unittest.TestCase):
         return tuple(["--key", self.folder / f"{end}.key", *known[end]] for end in ("source", "target"))
 
     def common(self, room, end):
-        return ["--state", room / f"{end}-state", "--io", IO, "--json", "--peer-timeout", PEER_TIMEOUT]
+        return ["--state", room / f"{end}-state", "--io", IO, "--json", "--peer-timeout", self.peer_timeout]
 
     def start(self, arguments, **streams):
         end = End(arguments, **streams)
@@ -240,13 +245,15 @@ class FerryCase(unittest.TestCase):
             return self.start(arguments, stdin=stdin)
 
     def ferry(self, stream=None, producer=None, consumer=None, out=None, stdout=subprocess.DEVNULL, auth="key", listener="target",
-              mangler=None, room=None, source_extra=(), target_extra=(), patient=True, finish=True):
+              mangler=None, room=None, source_extra=(), target_extra=(), allow=None, patient=True, finish=True):
         """One transfer. `mangler` is put between the ends. Not `patient`: a lost link ends the session at once, on both ends. With
         `finish` both ends are waited for."""
         if not patient:
             source_extra, target_extra = [*source_extra, "--give-up-after", "0"], [*target_extra, "--hold", "0"]
         room = room or self.room()
         source_auth, target_auth = self.auth(auth, listener)
+        if allow:
+            target_auth[target_auth.index("--allow") + 1] = allow
         listen = ["--listen", "127.0.0.1:0"]
 
         def dial(port):

@@ -193,6 +193,12 @@ class Mangler:
         """Whether the dialler's first whole frame, its proof, went through."""
         return any(flow.speaker == self.dialler and flow.frames and self._passed(flow, flow.frames[0]) for flow in self.flows)
 
+    @property
+    def proven_at_first(self):
+        """The same of the first connection alone."""
+        first = next((flow for flow in self.flows if flow.speaker == self.dialler), None)
+        return bool(first and first.frames and self._passed(first, first.frames[0]))
+
     def told(self):
         parts = [f"{f.speaker}: {f.forwarded} bytes, {' '.join(NAMES[k] if k < len(NAMES) else '?' for _, k, _ in f.frames[-6:])}"
                  for f in self.flows]
@@ -264,9 +270,9 @@ class Gate:
         except OSError:
             for end in lane:
                 shut(end)
-            with self.lock:
-                if lane in self.lanes:
-                    self.lanes.remove(lane)
+        with self.lock:                       # it lives as long as both directions do
+            if lane in self.lanes:
+                self.lanes.remove(lane)
 
     def cut(self, what, count=None):
         """Ends the `count` oldest lanes, or all, by "rst" or "fin"; how many there were."""

@@ -1,11 +1,15 @@
-"""Every stream crosses byte for byte: whoever dials, however the ends know each other, on the back end that ZFERRY_IO names."""
-import itertools
+"""Every stream crosses byte for byte: whoever dials, however the ends know each other, over one lane and many, on the back end that
+ZFERRY_IO names."""
 import os
 import sys
 import unittest
 
 from harness import HERE, SHARED, FerryCase, main
 from streams import Collection, sha256_of, small_zfs
+
+# How the ends know each other, who listens, who says how many lanes, and how many.
+WAYS = (("key", "target", "source", 1), ("secret", "source", "source", 1), ("secret", "target", "source", 4), ("key", "source", "target", 4),
+        ("key", "target", "target", 16), ("secret", "source", "source", 16))
 
 
 class Streams(FerryCase):
@@ -16,23 +20,27 @@ class Streams(FerryCase):
         for name, path, digest in collection:
             streams += 1
             carried += path.stat().st_size
-            self.run_quietly([(name, path, digest, *way) for way in itertools.product(("key", "secret"), ("target", "source"))])
-            transfers += 4
+            self.run_quietly([(name, path, digest, *way) for way in WAYS])
+            transfers += len(WAYS)
         print(f"{streams} streams, {transfers} transfers, {carried / (1 << 20):.1f} MiB a way", flush=True)
         if not (SHARED / "streams").is_dir():
             print(f"without the shared collection: there is no {SHARED / 'streams'}")
         self.assertGreaterEqual(streams, 13)
 
     def run_quietly(self, cases):
-        for name, path, digest, auth, listener in cases:
-            with self.subTest(stream=name, auth=auth, listener=listener):
+        for name, path, digest, auth, listener, teller, lanes in cases:
+            with self.subTest(stream=name, auth=auth, listener=listener, lanes=lanes):
                 room = self.room()
                 out = room / "out"
-                pair = self.ferry(stream=path, out=out, auth=auth, listener=listener, room=room)
+                pair = self.ferry(stream=path, out=out, auth=auth, listener=listener, room=room,
+                                  **{f"{teller}_extra": ["--lanes", str(lanes)]})
                 self.check_success(pair, "delivered")
                 self.assertEqual(sha256_of(out), digest, name)
                 self.assertEqual(pair.source.end["stream_bytes"], path.stat().st_size)
                 self.assertEqual(pair.target.end["stream_bytes"], path.stat().st_size)
+                for end in (pair.source, pair.target):
+                    counts = {key: end.resume[key] for key in ("reconnects", "sent_again_bytes", "skipped_bytes")}
+                    self.assertEqual(set(counts.values()), {0}, pair.told())
                 out.unlink()
 
     def test_stdout_is_the_stream_and_nothing_else(self):
