@@ -59,6 +59,11 @@ bool JourneyRun::delivered(std::size_t stream) const {
   return std::any_of(targets_.begin(), targets_.end(), [&](const TargetRun& run) { return delivered(run, stream); });
 }
 
+bool JourneyRun::only_guests() const {
+  return std::all_of(journey_.strikes.begin(), journey_.strikes.end(),
+                     [](const JourneyStrike& strike) { return strike.blow >= Blow::kRival; });
+}
+
 void JourneyRun::judge_source(const SourceRun& run) {
   const EndLog& log = run.log;
   ++tally_["ending | source " + (log.report ? std::string(facts(log.fault()).name) : "crashed")];
@@ -73,10 +78,8 @@ void JourneyRun::judge_source(const SourceRun& run) {
   bool to_output = journey_.base.consumer == Consumer::kStandardOutput;
   if (log.succeeded() && !to_output) check("source's success is true", delivered(run.stream), story());
   if (log.succeeded()) check("no success of a failed input", !run.failing_producer, story());
-  bool only_guests = std::all_of(journey_.strikes.begin(), journey_.strikes.end(),
-                                 [](const JourneyStrike& strike) { return strike.blow >= Blow::kRival; });
   bool still_there = run.target_run == targets_.size() && !targets_.back().log.over() && !sources_.front().log.over();
-  if (run.who != Who::kMain && run.met_a_session && only_guests && still_there)
+  if (run.who != Who::kMain && run.met_a_session && only_guests() && still_there)
     check("a run that lives keeps its session", log.fault() == Fault::kBusy, story());
 }
 
@@ -116,7 +119,8 @@ void JourneyRun::judge_faults(const EndLog& log, bool source) {
   switch (log.fault()) {
     case Fault::kNone: fits = true; break;
     case Fault::kProtocol: fits = flipped_; break;
-    case Fault::kFenced: fits = journey_.has(Blow::kRival); break;
+    // Not while it lives: only who fell silent is fenced.
+    case Fault::kFenced: fits = journey_.has(Blow::kRival) && !only_guests(); break;
     case Fault::kBusy: fits = guests || sources_.size() > 1 || targets_.size() > 1; break;
     case Fault::kDifferentStream: fits = changed; break;
     case Fault::kSessionGone: fits = targets_.size() > 1 || sources_.size() > 1; break;

@@ -82,6 +82,7 @@ class JourneyRun {
 
   // The promises.
   void check(const std::string& promise, bool holds, const std::string& detail = {});
+  bool only_guests() const;
   void judge_source(const SourceRun& run);
   void judge_target(const TargetRun& run);
   void judge_ack(const wire::Ack& ack);
