@@ -70,6 +70,8 @@ inline constexpr std::size_t kLaneSendBytes = kBlockBytesMax + 8 * KiB;  // a se
 inline constexpr std::size_t kLaneReceiveBuffers = 2;
 inline constexpr std::size_t kLaneReceiveBytes = kBlockBytesMax + 512 * KiB;
 inline constexpr std::size_t kSocketBytesMax = 2 * 16 * MiB;  // kernel buffers of a lane, both directions, at worst
+// Lanes of no session: they get no blocks; those that are told to go have a small buffer to be heard by.
+inline constexpr std::size_t kGuestBytes = kVisitorsMax * 4 * kFrameBytesMax + (kLanesMax + kVisitorsMax) * 64 * KiB;
 inline constexpr std::size_t kWorkersMax = 16;
 inline constexpr std::size_t kWorkerBytes = 4 * MiB;    // a zstd context at level 3; 12 takes about 30 MiB
 inline constexpr std::size_t kProgramBytes = 24 * MiB;  // code, stacks, allocator slack
@@ -77,7 +79,7 @@ inline constexpr std::size_t kProgramBytes = 24 * MiB;  // code, stacks, allocat
 inline constexpr std::size_t kEndBytesMax(std::size_t lanes, std::size_t workers) {
   return kPoolBuffers * kBufferBytes +
          lanes * (kLaneSendBuffers * kLaneSendBytes + kLaneReceiveBuffers * kLaneReceiveBytes + kSocketBytesMax) +
-         workers * kWorkerBytes + kOuterListBytesMax + kProgramBytes;
+         kGuestBytes + workers * kWorkerBytes + kOuterListBytesMax + kProgramBytes;
 }
 // A source reads until it knows what its stream is: the first BEGIN with as much of its payload as identifies it must
 // fit the half of the pool that raw blocks have.

@@ -5,11 +5,11 @@
 namespace zferry::pipeline {
 
 Dialling::Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
-                   const Ticket* ticket, LaneDone done)
+                   std::shared_ptr<const Ticket> ticket, LaneDone done)
     : host_(host),
       meeting_(meeting),
-      ticket_(ticket),
-      dialler_(host, meeting.credentials, lane, role, ticket != nullptr),
+      ticket_(std::move(ticket)),
+      dialler_(host, meeting.credentials, lane, role, ticket_ != nullptr),
       done_(std::move(done)),
       begun_(host.loop.now()) {}
 
@@ -22,6 +22,7 @@ void Dialling::start() {
 }
 
 void Dialling::connected(std::unique_ptr<io::ByteStream> stream) {
+  if (!done_) return;  // called off meanwhile
   stream_ = std::move(stream);
   timer_ = host_.loop.after(meeting_.handshake_grace, lifeline_.guard([this] {
     timer_ = 0;
@@ -68,6 +69,13 @@ Error Dialling::hung_up() const {
           secret ? "most likely the two ends do not have the same secret: compare sha256sum of the file on both"
                  : "most likely --peer is not that end's key, or it wants a --secret: compare `zferry key pub` there "
                    "with --peer here"};
+}
+
+void Dialling::call_off() {
+  done_ = nullptr;
+  host_.loop.cancel(timer_);
+  timer_ = 0;
+  stream_.reset();  // nothing of it is called any more
 }
 
 void Dialling::finish(Result<EstablishedLane> result) {

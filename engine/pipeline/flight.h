@@ -13,7 +13,7 @@ namespace zferry::pipeline {
 
 class Flight {
  public:
-  // A block that was given to a lane; `again`: it was homeless.
+  // A block, and its packed form.
   struct Passenger {
     wire::Block header;
     flow::Slice packed;

@@ -94,6 +94,8 @@ void Lane::close() {
 
 std::uint64_t Lane::sent_bytes() const { return sender_->sent_bytes(); }
 std::uint64_t Lane::unwritten_bytes() const { return sender_->unwritten_bytes(); }
+void Lane::welcome_blocks(bool welcome) { receiver_->welcome_blocks(welcome); }
+void Lane::go_deaf() { receiver_->go_deaf(); }
 std::uint64_t Lane::received_bytes() const { return receiver_->received_bytes(); }
 
 void Lane::closed() {

@@ -58,6 +58,9 @@ class Lane {
   // Sends what is queued, then hangs up; incoming frames still come. Ends with `closed` or `lost`.
   void close();
   // The listener's own verdict, for reasons that a lane cannot see: ends with `lost`.
+  // Of a lane that belongs to no session yet, or no more: docs at LaneReceiver's.
+  void welcome_blocks(bool welcome);
+  void go_deaf();
   void abandon(Error why) { lost(std::move(why)); }
   std::uint64_t sent_bytes() const;
   // Of blocks that were given to the lane: not in the kernel's hands yet.

@@ -1,6 +1,7 @@
 #include "pipeline/lane_receiver.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace zferry::pipeline {
 namespace {
@@ -46,7 +47,7 @@ Status FrameOpener::begin_block(const std::vector<std::byte>& message) {
   if (block_) return Error{Fault::kProtocol, "a block began before the last one was whole", {}};
   Result<wire::Block> block = wire::decode_block(message);
   if (!block) return block.take_error();
-  if (block_bytes_max_ == 0) return Error{Fault::kProtocol, "a block came where none is taken", {}};
+  if (block_bytes_max_ == 0 || !blocks_welcome_) return Error{Fault::kProtocol, "a block came where none is taken", {}};
   if (block->packed_bytes > block_bytes_max_) return Error{Fault::kProtocol, "a block is longer than was agreed", {}};
   block_ = *block;
   filled_ = 0;
@@ -72,13 +73,38 @@ Status FrameOpener::open_data(ConstBytes header, ConstBytes sealed, std::vector<
 LaneReceiver::LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStream& stream,
                            std::unique_ptr<seal::Opener> opener, flow::BufferPool& pool, Events events)
     : host_(host),
+      settings_(settings),
       stream_(stream),
       opener_(std::make_shared<FrameOpener>(std::move(opener), pool)),
-      events_(std::move(events)) {
-  // Room for what is left of a frame and a good read behind it, whatever sizes the peer prefers.
-  std::size_t bytes = std::min(limits::kLaneReceiveBytes, settings.block_bytes + 2 * limits::kFrameBytesMax);
-  current_ = std::make_shared<std::vector<std::byte>>(bytes);
-  other_ = std::make_shared<std::vector<std::byte>>(bytes);
+      roomy_(pool.buffer_bytes() > 0),
+      events_(std::move(events)),
+      current_(std::make_shared<std::vector<std::byte>>(buffer_bytes())),
+      other_(std::make_shared<std::vector<std::byte>>(buffer_bytes())) {}
+
+// Room for what is left of a frame and a good read behind it, whatever sizes the peer prefers.
+std::size_t LaneReceiver::buffer_bytes() const {
+  constexpr std::size_t kFrames = 2 * limits::kFrameBytesMax;
+  return roomy_ ? std::min(limits::kLaneReceiveBytes, settings_.block_bytes + kFrames) : kFrames;
+}
+
+void LaneReceiver::welcome_blocks(bool welcome) {
+  if (deaf_) return;
+  opener_->welcome_blocks(welcome);
+  roomy_ = welcome;
+  if (welcome || reading_ || opening_ || filled_ > 0) return;  // longer buffers come at the next turn
+  current_ = std::make_shared<std::vector<std::byte>>(buffer_bytes());
+  other_ = std::make_shared<std::vector<std::byte>>(buffer_bytes());
+}
+
+void LaneReceiver::go_deaf() {
+  if (std::exchange(deaf_, true)) return;
+  constexpr std::size_t kEnough = 64 * limits::KiB;
+  opener_.reset();  // and with it the block that it has begun
+  current_ = std::make_shared<std::vector<std::byte>>(kEnough);
+  other_.reset();
+  filled_ = 0;
+  incomplete_since_ = kNever;
+  read_more();
 }
 
 Result<std::size_t> LaneReceiver::whole_frames() const {
@@ -131,6 +157,7 @@ void LaneReceiver::open_next() {
     return read_more();
   }
   ZF_ASSERT(!reading_);
+  if (other_->size() < buffer_bytes()) other_ = std::make_shared<std::vector<std::byte>>(buffer_bytes());
   std::copy(current_->begin() + static_cast<std::ptrdiff_t>(*whole),
             current_->begin() + static_cast<std::ptrdiff_t>(filled_), other_->begin());
   filled_ -= *whole;
@@ -151,16 +178,24 @@ void LaneReceiver::open_waiting() {
   host_.workers.run(std::move(job), lifeline_.guard([this, arrivals, taken] {
     // The listener may end this object from inside its events.
     auto still_here = lifeline_.guard([this, taken] { opened(std::move(*taken)); });
-    if (!arrivals->empty()) events_.arrived(std::move(*arrivals));
+    if (!arrivals->empty() && !deaf_) events_.arrived(std::move(*arrivals));
     still_here();
   }));
 }
 
 void LaneReceiver::opened(Result<std::size_t> taken) {
+  if (deaf_) {
+    opening_ = false;
+    if (ended_) events_.ended();
+    return;
+  }
   if (taken) {
     opened_ += *taken;
     if (opened_ < to_open_) {
-      host_.loop.after(kBufferPatience, lifeline_.guard([this] { open_waiting(); }));
+      host_.loop.after(kBufferPatience, lifeline_.guard([this] {
+        if (deaf_) return opened(0);
+        open_waiting();
+      }));
       return;
     }
     opening_ = false;

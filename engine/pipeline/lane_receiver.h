@@ -2,6 +2,7 @@
 // by a worker, DATA straight into the block that it belongs to, while the other buffer fills. Mirror: lane_sender.h.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,6 +36,8 @@ class FrameOpener {
   // buffer for the next block now. Errors: kLinkLost for what was damaged on the way, kProtocol for what the peer truly
   // said and must not. What came before an error is in `out`.
   Result<std::size_t> open(ConstBytes bytes, std::vector<Arrival>& out);
+  // Whether blocks are welcome; else one breaks the protocol. From any thread.
+  void welcome_blocks(bool welcome) { blocks_welcome_ = welcome; }
 
  private:
   Status open_data(ConstBytes header, ConstBytes sealed, std::vector<Arrival>& out);
@@ -42,7 +45,8 @@ class FrameOpener {
 
   std::unique_ptr<seal::Opener> opener_;
   std::function<flow::Buffer()> take_buffer_;
-  std::size_t block_bytes_max_;       // 0: this end takes no blocks
+  std::size_t block_bytes_max_;  // 0: this end takes no blocks
+  std::atomic<bool> blocks_welcome_{true};
   std::optional<wire::Block> block_;  // the one that DATA belongs to
   flow::Buffer buffer_;
   std::size_t filled_ = 0;
@@ -60,6 +64,10 @@ class LaneReceiver {
   LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStream& stream, std::unique_ptr<seal::Opener> opener,
                flow::BufferPool& pool, Events events);
   void start() { read_more(); }
+  // Lanes of no session get no memory for blocks. At first they are welcome.
+  void welcome_blocks(bool welcome);
+  // What comes from now on is read and forgotten: the peer shall hear us, and hang up.
+  void go_deaf();
   std::uint64_t received_bytes() const { return received_bytes_; }
   // Since when the frame at the front waits for its rest; kNever where there is none.
   TimePoint incomplete_since() const { return incomplete_since_; }
@@ -72,10 +80,13 @@ class LaneReceiver {
   void opened(Result<std::size_t> taken);
   // Length of the whole frames at the front of the current buffer. Errors: kLinkLost.
   Result<std::size_t> whole_frames() const;
+  std::size_t buffer_bytes() const;
 
   Host& host_;
+  const LaneSettings& settings_;
   io::ByteStream& stream_;
   std::shared_ptr<FrameOpener> opener_;
+  bool roomy_;  // blocks come: the buffers are as long as one
   Events events_;
   Memory current_;  // being filled
   Memory other_;    // being opened, or spare

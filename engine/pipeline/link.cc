@@ -48,8 +48,7 @@ void Link::start() {
 void Link::dial() {
   auto attempt = dials_.emplace(dials_.end());
   auto done = lifeline_.guard([this, attempt](Result<EstablishedLane> lane) { dialled(attempt, std::move(lane)); });
-  *attempt =
-      std::make_unique<Dialling>(host_, meeting_, settings_, role_, ticket_ ? &*ticket_ : nullptr, std::move(done));
+  *attempt = std::make_unique<Dialling>(host_, meeting_, settings_, role_, ticket_, std::move(done));
   (*attempt)->start();
 }
 
@@ -60,12 +59,12 @@ void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
   if (!lane) {
     last_error_ = lane.error();
     if (!met_) return give_up(lane.take_error());
-    if (healthy() == 0 && !std::exchange(trouble_told_, true) && notices_.info)
+    if (healthy() == 0 && !goodbye_ && !std::exchange(trouble_told_, true) && notices_.info)
       notices_.info("still trying: " + last_error_.what);
     return keep_up();
   }
   bool fresh = lane->join.fresh();
-  bool stale = fresh ? ticket_.has_value() : !ticket_ || lane->join.incarnation != ticket_->incarnation();
+  bool stale = fresh ? ticket_ != nullptr : !ticket_ || lane->join.incarnation != ticket_->incarnation();
   if (stale || healthy() >= wanted()) return keep_up();
   bool waits = !fresh && role_ == wire::Role::kSource;
   Lane& up = add(std::move(*lane), waits ? Standing::kJoining : Standing::kMember, !fresh);
@@ -83,7 +82,7 @@ void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
 // Asked before anybody has proved anything: the proof is judged by admit().
 bool Link::busy(bool joins) const {
   if (closing_ || over_) return true;
-  if (joins && ticket_) return count(Standing::kMember) + count(Standing::kJoining) >= 2 * limits::kLanesMax;
+  if (joins && ticket_) return count(Standing::kMember) + count(Standing::kJoining) >= 2 * lanes_;
   if (role_ == wire::Role::kSource) return healthy() > 0;
   return count(Standing::kVisitor) >= limits::kVisitorsMax;
 }
@@ -163,6 +162,7 @@ Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
   events.closed = [this, id] { lane_over(id, {}); };
   auto made = std::make_unique<Lane>(host_, settings_, id, std::move(lane), pool_, std::move(events), pacer_);
   Place& place = places_.emplace_back(Place{std::move(made), standing, joined, false});
+  if (standing != Standing::kMember && standing != Standing::kJoining) place.lane->welcome_blocks(false);
   place.lane->start();
   if (standing == Standing::kJoining) bound_stay(id, standing);
   return *place.lane;
@@ -180,16 +180,18 @@ void Link::bound_stay(std::uint64_t id, Standing standing) {
 
 void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
   bool newer = ticket_ && ticket_->incarnation() != incarnation;
-  ticket_.emplace(leaf_key, incarnation);
+  ticket_ = std::make_shared<const Ticket>(leaf_key, incarnation);
   principal_ = lane.principal();
   Place& adopted = *find(lane.id());
   bool was_member = adopted.standing == Standing::kMember;
   adopted.standing = Standing::kMember;
+  lane.welcome_blocks(true);
   if (!was_member) came_up(lane);
   for (Place& place : places_) {
     if (&place == &adopted || place.standing == Standing::kVisitor || place.standing == Standing::kLeaving) continue;
     refuse(*place.lane, {newer ? Fault::kFenced : Fault::kSessionGone,
-                         "a newer run of the same stream has taken the session over",
+                         newer ? "a newer run of the same stream has taken the session over"
+                               : "the session has moved to another lane",
                          {}});
   }
   keep_up();
@@ -242,8 +244,11 @@ void Link::got_message(std::uint64_t id, wire::FrameType type, ConstBytes bytes)
   if (place.standing == Standing::kJoining) {
     place.standing = Standing::kMember;
     came_up(*place.lane);
+    settle();
+    // Its first word, which says what is there, before anything is given to it.
+    events_.message(*place.lane, type, bytes);
     events_.joined(*place.lane);
-    keep_up();
+    return keep_up();
   }
   if (place.standing == Standing::kMember) settle();
   events_.message(*place.lane, type, bytes);
@@ -335,10 +340,18 @@ void Link::refuse(Lane& lane, const Error& why) {
   leave(*find(lane.id()), why);
 }
 
+void Link::refuse_session(const Error& why) {
+  std::vector<Lane*> lanes;
+  for (const Place& place : places_)
+    if (place.standing == Standing::kMember || place.standing == Standing::kJoining) lanes.push_back(place.lane.get());
+  for (Lane* lane : lanes) refuse(*lane, why);
+}
+
 // The lane counts for nothing any more, and has a while to hear our last word and to hang up.
 void Link::leave(Place& place, Error why) {
   bool was_member = place.standing == Standing::kMember;
   place.standing = Standing::kLeaving;
+  place.lane->go_deaf();
   bound_stay(place.lane->id(), Standing::kLeaving);
   // Whoever comes again and again, only to be refused, has no more than so many lanes by it.
   if (count(Standing::kLeaving) > limits::kLanesMax + limits::kVisitorsMax) {
@@ -353,7 +366,8 @@ void Link::leave(Place& place, Error why) {
 
 void Link::send_everywhere(wire::FrameType type, const wire::Message& message) {
   for (Place& place : places_) {
-    if (place.standing == Standing::kLeaving) continue;
+    bool of_session = place.standing == Standing::kMember || place.standing == Standing::kJoining;
+    if (!of_session && (ticket_ || place.standing == Standing::kLeaving)) continue;
     place.lane->drop_waiting_blocks();
     place.lane->send(type, message);
   }

@@ -60,7 +60,9 @@ class Link {
   void set_patience(Duration patience);
   // Hangs up on one lane, with a last word; `lane` is not of the session any more.
   void refuse(Lane& lane, const Error& why);
-  // Says this on every lane, a visitor's too, before blocks that wait there.
+  // The same on every lane of the session.
+  void refuse_session(const Error& why);
+  // Says this on every lane of the session, or where there is none yet on every lane, before blocks that wait there.
   void send_everywhere(wire::FrameType type, const wire::Message& message);
   void close();
 
@@ -136,7 +138,7 @@ class Link {
   std::list<Place> places_;
   std::list<Place> gone_;  // until the loop's next turn: what they called may still be on the stack
   std::uint64_t last_id_ = 0;
-  std::optional<Ticket> ticket_;  // of the session, once there is one
+  std::shared_ptr<const Ticket> ticket_;  // of the session, once there is one
   Principal principal_{};
   std::string peer_;
   seal::Cipher cipher_ = seal::Cipher::kChaCha20Poly1305;

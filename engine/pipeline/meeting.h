@@ -24,12 +24,12 @@ using LaneDone = std::function<void(Result<EstablishedLane>)>;
 // kBusy, kProtocol, kLinkLost.
 class Dialling {
  public:
-  Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role, const Ticket* ticket,
-           LaneDone done);
+  Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
+           std::shared_ptr<const Ticket> ticket, LaneDone done);
   ~Dialling() { host_.loop.cancel(timer_); }
   void start();
   // Nobody wants it any more: `done` is not called.
-  void call_off() { done_ = nullptr; }
+  void call_off();
   TimePoint begun() const { return begun_; }
 
  private:
@@ -41,7 +41,7 @@ class Dialling {
 
   Host& host_;
   const MeetingSettings& meeting_;
-  const Ticket* ticket_;
+  std::shared_ptr<const Ticket> ticket_;
   Dialler dialler_;
   LaneDone done_;
   TimePoint begun_;

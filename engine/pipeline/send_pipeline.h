@@ -69,7 +69,7 @@ class SendPipeline {
   void pull() { reader_->offer(); }
   // Everything that was read has been taken by next_block() (or compared), and nothing is amiss.
   bool drained() const {
-    return input_over_ && !failed_ && !skipping() && waiting_.empty() && queue_.empty() && ready_.empty();
+    return leaf_key_ && input_over_ && !failed_ && !skipping() && waiting_.empty() && queue_.empty() && ready_.empty();
   }
   // The input is over, and its producer did not fail: the stream may end here, nothing is missing at its end. Errors:
   // kStreamIncomplete. A stream that ends before what the target has of it is another one: the pipeline then fails, now

@@ -168,7 +168,7 @@ void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
   if (core().state() == SourceState::kOpening) {
     opened_ = opened;
     link_.adopt(*lane, seal::SecretBytes(opened.leaf_key), open_.incarnation);
-    link_.set_lanes(opened.lanes);
+    link_.set_lanes(settings_.lanes == 0 ? opened.lanes : std::min<std::size_t>(settings_.lanes, opened.lanes));
     // The last attempt to come back shall not meet a target that has just let go.
     if (opened.hold_s != wire::kForEver)
       give_up_after_ = std::min<Duration>(give_up_after_, std::chrono::seconds(opened.hold_s));
@@ -238,7 +238,6 @@ void Source::start_input() {
 
 void Source::stop_input() {
   report_.progress = progress();
-  comparing_only_ = pipeline_ && pipeline_->skipping();
   pipeline_.reset();
   input_.reset();
   producer_.reset();
@@ -420,9 +419,7 @@ void Source::send_final() {
   lane->send(wire::FrameType::kFinal, wire::encode(final));
 }
 
-// What failed while the target's own part was being compared has not touched what the target holds.
 void Source::send_abort() {
-  if (comparing_only_) return link_.send_everywhere(wire::FrameType::kLeave, {});
   const Error& error = core().ending().error;
   link_.send_everywhere(wire::FrameType::kAbort,
                         wire::encode(wire::Abort{error.fault, error.what.substr(0, limits::kErrorTextBytesMax)}));

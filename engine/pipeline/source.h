@@ -91,7 +91,6 @@ class Source {
   bool marker_in_work_ = false;  // FINAL waits until it is on disk
   bool final_waits_ = false;
   bool state_usable_ = true;
-  bool comparing_only_ = false;  // it ended before anything new was sent
   Report report_;
   Lifeline lifeline_;
 };

@@ -116,13 +116,13 @@ Link::Events Target::link_events() {
 void Target::link_down(const Error& why) {
   driver_.feed(Event::kLinkDown);
   if (core().state() == State::kReceiving || core().state() == State::kStarting)
-    warn((left_ ? left_->what : why.what) + "; what came is kept, and the same command at the source continues it");
+    warn((left_ ? left_->what : why.what) + "; what came is kept, and the same stream from the source continues it");
 }
 
 // At its turn: a LEAVE that came before it counts.
 void Target::link_lost(Error why) {
   driver_.later([this, why = std::move(why)]() mutable {
-    if (left_) why = {Fault::kInterrupted, left_->what + " and did not come back: " + why.what, {}};
+    if (left_) why = {left_->fault, left_->what + " and did not come back: " + why.what, {}};
     driver_.step(Event::kLinkLost, {std::move(why)});
   });
 }
@@ -145,7 +145,17 @@ void Target::got_abort(Lane& lane, ConstBytes bytes) {
   if (!abort) return ours ? broke(abort.take_error()) : link_.refuse(lane, abort.error());
   std::string text = "the source says: " + escaped(abort->text, limits::kErrorTextBytesMax);
   if (!ours) return info(escaped(lane.peer()) + ": " + text);
+  if (untouched()) {
+    left_ = Error{abort->fault, text, {}};
+    return;
+  }
   driver_.overtake(Event::kPeerAborted, {{abort->fault, text, {}}});
+}
+
+// A later run has the session and has brought nothing new: what the earlier one brought is not its to lose.
+bool Target::untouched() const {
+  if (core().state() != State::kReceiving || !resumed_) return false;
+  return rewinding_ || (pipeline_->received() == resumed_at_ && pipeline_->beyond().empty());
 }
 
 // At its turn: the OPEN that it follows may still wait for its own.
@@ -213,7 +223,9 @@ void Target::start_consumer() {
 
 void Target::send_ack(bool in_any_case) {
   wire::Ack ack;
-  if (pipeline_) ack = {pipeline_->received(), pipeline_->delivered(), pipeline_->credit(), pipeline_->beyond()};
+  // A run that only asks has sent nothing: what the one before it sent is no news of its own.
+  if (pipeline_ && !answers_)
+    ack = {pipeline_->received(), pipeline_->delivered(), pipeline_->credit(), pipeline_->beyond()};
   bool news =
       ack.received != last_ack_.received || ack.delivered != last_ack_.delivered || ack.beyond != last_ack_.beyond;
   if (!news && !in_any_case) return;
@@ -227,9 +239,16 @@ void Target::send_ack(bool in_any_case) {
 
 // On every lane: the source waits for it on each that joins, and one that was said on a lane that died is lost.
 void Target::repeat_ack(const wire::Ack& ack) {
+  bool said = false;
+  for (Lane* lane : link_.carriers()) {
+    if (!lane->idle()) continue;
+    lane->send(wire::FrameType::kAck, wire::encode(ack));
+    said = true;
+  }
   last_ack_ = ack;
-  for (Lane* lane : link_.carriers())
-    if (lane->idle()) lane->send(wire::FrameType::kAck, wire::encode(ack));
+  if (said) return;
+  ack_waits_ = true;
+  last_ack_.received = limits::kBlocksMax;  // so that it is news, whatever it will be
 }
 
 void Target::send_final_ack() {
@@ -249,7 +268,9 @@ void Target::got_final(const wire::Final& final) {
   switch (core().state()) {
     case State::kComparing:
     case State::kAnswering: return compare(final);
-    case State::kLingering: return driver_.step(Event::kFinalAgain);
+    case State::kLingering:
+      if (same_as_record(final)) return driver_.step(Event::kFinalAgain);
+      return link_.refuse_session(another_stream(final));
     case State::kReceiving: break;
     default: return driver_.step(Event::kFinalWrong);
   }
@@ -261,17 +282,25 @@ void Target::got_final(const wire::Final& final) {
   });
 }
 
+bool Target::same_as_record(const wire::Final& final) const {
+  return record_ && final.digest == record_->digest && final.stream_bytes == record_->stream_bytes;
+}
+
+Error Target::another_stream(const wire::Final& final) const {
+  return {Fault::kDifferentStream,
+          "the run whose outcome was open did complete, with another stream of the same name and guid (" +
+              std::to_string(record_->stream_bytes) + " bytes, this one " + std::to_string(final.stream_bytes) + ")",
+          "look at what the target has (zfs list -t snapshot -o name,guid); the next run sends the stream anew"};
+}
+
 void Target::compare(const wire::Final& final) {
   report_.digest = to_hex(final.digest);
-  if (final.digest == record_->digest && final.stream_bytes == record_->stream_bytes)
+  if (same_as_record(final))
     return driver_.step(Event::kFinalRight, {{Fault::kNone, {}, {}}, wire::Completion::kAlreadyReceived});
-  Error why{Fault::kDifferentStream,
-            "the run whose outcome was open did complete, with another stream of the same name and guid (" +
-                std::to_string(record_->stream_bytes) + " bytes, this one " + std::to_string(final.stream_bytes) + ")",
-            "look at what the target has (zfs list -t snapshot -o name,guid); the next run sends the stream anew"};
+  Error why = another_stream(final);
   if (core().state() == State::kAnswering) {
     // The run that it tells of may still ask.
-    if (Lane* lane = link_.best()) link_.refuse(*lane, why);
+    link_.refuse_session(why);
   } else if (Status removed = host_.files.state().remove(record_name_); !removed) {
     // The record has served: what it tells is told, and another run shall not be stopped by it again.
     why.what += "; " + removed.error().what;

@@ -46,6 +46,7 @@ class Target {
   void lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes);
   void serve_message(std::uint64_t lane, std::uint64_t run, wire::FrameType type, ConstBytes bytes);
   void got_abort(Lane& lane, ConstBytes bytes);
+  bool untouched() const;
   void got_leave(const Lane& lane);
   void got_block(Lane& lane, const wire::Block& header, flow::Slice packed);
   void broke(Error why) { driver_.feed(Event::kPeerBroke, {std::move(why)}); }
@@ -65,6 +66,8 @@ class Target {
 
   void got_final(const wire::Final& final);
   void compare(const wire::Final& final);
+  bool same_as_record(const wire::Final& final) const;
+  Error another_stream(const wire::Final& final) const;
   void start_consumer();
   void drop_consumer();
   void delivered(wire::Completion how);
@@ -93,8 +96,10 @@ class Target {
   std::uint64_t challenger_lane_ = 0;  // of a run that waits for the session's own to show that it lives
   std::uint64_t challenger_run_ = 0;
   bool rewinding_ = false;
-  bool newer_run_ = false;  // it took over, and is not answered yet
-  bool answers_ = false;    // OPENED said that it was already received
+  bool resumed_ = false;          // a later run took over, ...
+  std::uint64_t resumed_at_ = 0;  // ... before this block
+  bool newer_run_ = false;        // it took over, and is not answered yet
+  bool answers_ = false;          // OPENED said that it was already received
   Duration hold_{0};
   std::uint8_t lanes_ = 1;
   std::string record_name_;
@@ -103,7 +108,7 @@ class Target {
   std::optional<wire::Final> final_;
   wire::Ack last_ack_;
   bool ack_waits_ = false;     // one at a time: the source may read them as slowly as it likes
-  std::optional<Error> left_;  // the source went in good order
+  std::optional<Error> left_;  // the source went, and what it had brought is kept
   std::uint64_t sent_when_asked_ = 0;
   std::uint64_t kept_bytes_ = 0;  // of the stream, at the last take-over
   Report report_;

@@ -1,5 +1,5 @@
 // Who may open a session at a target, and how it goes on: for the first time, from a completion record, or where an
-// earlier run of the same source stopped. docs/PROTOCOL.md, "Opening".
+// earlier run of the same source stopped. docs/PROTOCOL.md, "Resume" and "Endings".
 #include <algorithm>
 #include <utility>
 
@@ -28,6 +28,7 @@ void Target::open_first(Lane& lane, const wire::Open& open) {
   auto stored = host_.files.state().load(record);
   if (!stored) return driver_.step(Event::kLocalFailed, {stored.take_error()});
   open_ = open;
+  left_.reset();
   principal_ = lane.principal();
   record_name_ = record;
   opened_lane_ = lane.id();
@@ -103,7 +104,7 @@ void Target::challenge(Lane& lane, const wire::Open& open) {
 }
 
 void Target::take_over(Lane& lane, const wire::Open& open) {
-  if (open.incarnation != open_.incarnation) newer_run_ = true;
+  if (open.incarnation != open_.incarnation) newer_run_ = resumed_ = true;
   open_ = open;
   opened_lane_ = lane.id();
   left_.reset();
@@ -113,6 +114,7 @@ void Target::take_over(Lane& lane, const wire::Open& open) {
   if (std::exchange(rewinding_, true)) return;     // whoever opened last is answered when it is done
   pipeline_->rewind(lifeline_.guard([this] {
     rewinding_ = false;
+    resumed_at_ = pipeline_->resume_point().next_number;
     if (std::exchange(newer_run_, false)) {
       kept_bytes_ = pipeline_->resume_point().offset;
       info("a new run of the source continues after " + std::to_string(kept_bytes_) + " bytes");

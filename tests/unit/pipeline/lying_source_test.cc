@@ -345,7 +345,10 @@ TEST_F(LyingSource, ABlockRightBehindOpenIsTakenOrEndsItsLane) {
     world.run_for(seconds(2));
     EXPECT_FALSE(report);
     bool too_early = up->aborted() == Fault::kProtocol;
-    EXPECT_EQ(target->state(), too_early ? TargetState::kWaiting : TargetState::kReceiving);
+    // Where it was opened as a visitor's and is judged as the session's, it ends the session that it was too early for.
+    TargetState state = target->state();
+    EXPECT_TRUE(too_early ? state == TargetState::kWaiting || state == TargetState::kAborting
+                          : state == TargetState::kReceiving);
     ++(too_early ? refused : taken);
     again();
   }

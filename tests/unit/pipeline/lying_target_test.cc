@@ -97,7 +97,7 @@ class LyingTarget : public ::testing::Test {
     return world.run_until([&] { return report.has_value(); }, within);
   }
   void expect_fault(Fault fault) {
-    ASSERT_TRUE(over());
+    ASSERT_TRUE(over()) << "at last: " << (rows.empty() ? "nothing" : rows.back());
     EXPECT_FALSE(report->ending.ok());
     EXPECT_EQ(report->ending.error.fault, fault) << report->ending.error.what;
   }
@@ -229,13 +229,18 @@ TEST_F(LyingTarget, NothingBehindFinalAckChangesIt) {
   EXPECT_EQ(checked, 12);
 }
 
-TEST_F(LyingTarget, AFinalAckBeforeFinalIsABreach) {
-  for (bool opened : {false, true}) {
-    opened ? stream_on() : meet();
-    first().say(FrameType::kFinalAck, wire::encode(wire::FinalAck{wire::Completion::kApplied, stream.size()}));
-    expect_fault(Fault::kProtocol);
-    again();
-  }
+// While it waits for OPENED it may be meant for the run before, and tells this one nothing; from then on it is a
+// breach.
+TEST_F(LyingTarget, AFinalAckBeforeFinalIsNoSuccess) {
+  meet();
+  first().say(FrameType::kFinalAck, wire::encode(wire::FinalAck{wire::Completion::kApplied, stream.size()}));
+  world.run_for(seconds(60));
+  EXPECT_FALSE(report);
+  EXPECT_EQ(source->state(), SourceState::kOpening);
+  first().say(FrameType::kOpened, wire::encode(right_opened()));
+  ASSERT_TRUE(world.run_until([&] { return source->state() == SourceState::kStreaming; }, seconds(5)));
+  first().say(FrameType::kFinalAck, wire::encode(wire::FinalAck{wire::Completion::kApplied, stream.size()}));
+  expect_fault(Fault::kProtocol);
 }
 
 TEST_F(LyingTarget, AnAckOfWhatWasNotSent) {
@@ -323,8 +328,7 @@ TEST_F(LyingTarget, OpenedAtAPlaceThatIsGarbage) {
     EXPECT_EQ(first().count(FrameType::kFinal), 0u);
     EXPECT_FALSE(marker());
     if (each.fault == Fault::kDifferentStream) {
-      EXPECT_EQ(first().count(FrameType::kLeave), 1u);
-      EXPECT_EQ(first().aborted(), Fault::kNone) << "the target keeps what it has";
+      EXPECT_EQ(first().aborted(), Fault::kDifferentStream) << "an honest target keeps what it has";
     }
     again();
     ++checked;

@@ -82,7 +82,7 @@ class Meeting : public ::testing::Test {
     ASSERT_TRUE(reception->start().ok());
   }
   // The end of a dial; kNone: a lane.
-  Fault dial(Machine& from, const Ticket* ticket = nullptr) {
+  Fault dial(Machine& from, const std::shared_ptr<const Ticket>& ticket = nullptr) {
     std::optional<Fault> fault;
     Dialling attempt(from.host, dialling, lane, Role::kSource, ticket, [&](Result<EstablishedLane> result) {
       EXPECT_FALSE(fault) << "called twice";
@@ -138,16 +138,16 @@ TEST_F(Meeting, ALaneComesUpAndASecondOneIsToldBusy) {
 
 TEST_F(Meeting, ADialWithATicketProvesItself) {
   listen();
-  Ticket ticket(seal::SecretBytes::random(source.random), 5);
+  auto ticket = std::make_shared<const Ticket>(seal::SecretBytes::random(source.random), 5);
   EXPECT_EQ(dial(source), Fault::kNone);
   EXPECT_EQ(dial(source), Fault::kBusy) << "no other session";
-  EXPECT_EQ(dial(source, &ticket), Fault::kNone) << "but further lanes";
+  EXPECT_EQ(dial(source, ticket), Fault::kNone) << "but further lanes";
   busy_for_more = true;
-  EXPECT_EQ(dial(source, &ticket), Fault::kBusy);
+  EXPECT_EQ(dial(source, ticket), Fault::kBusy);
   ASSERT_EQ(lanes.size(), 2u);
   EXPECT_TRUE(lanes[0].join.fresh());
-  EXPECT_TRUE(ticket.proves(lanes[1].join, lanes[1].transcript));
-  EXPECT_FALSE(ticket.proves(lanes[1].join, lanes[0].transcript));
+  EXPECT_TRUE(ticket->proves(lanes[1].join, lanes[1].transcript));
+  EXPECT_FALSE(ticket->proves(lanes[1].join, lanes[0].transcript));
 }
 
 TEST_F(Meeting, IdleConnectionsKeepNobodyOut) {
