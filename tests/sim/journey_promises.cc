@@ -140,7 +140,7 @@ void JourneyRun::judge_faults(const EndLog& log, bool source) {
 }
 
 void JourneyRun::judge_all() {
-  world_.run_for(seconds(30));
+  world_.run_for(seconds(30) + journey_.base.consumer_stall);  // one that lost its target may still stall
   for (std::size_t index = 0; index < target_host_.child_count(); ++index)
     check("nothing is left", target_host_.child(index).exited, "a consumer");
   for (std::size_t index = 0; index < source_host_.child_count(); ++index)

@@ -174,12 +174,13 @@ void draw_question(SeededRandom& random, Journey& journey) {
   journey.base.linger = random.chance(0.3) ? seconds(1) : seconds(60);
   if (random.chance(0.4)) journey.hold = seconds(0);
   journey.base.named = true;
+  if (random.chance(0.4)) journey.base.stream = Stream::kOpaque;  // the only kind whose changes can keep its length
   if (journey.base.consumer == Consumer::kStandardOutput) journey.base.consumer = Consumer::kGood;
   for (SourceShape& shape : journey.shapes) {
     shape.fails.reset();
     shape.delay = random.chance(0.8) ? milliseconds(random.below(3000)) : seconds(70);
     bool rerun = &shape != &journey.shapes.front();
-    if (rerun && random.chance(0.2)) shape.equal = 0.99;
+    if (rerun && random.chance(0.25)) shape.equal = 0.99;
     if (rerun && &shape != &journey.shapes.back() && random.chance(0.3)) shape.fails = 0.9;
   }
 }

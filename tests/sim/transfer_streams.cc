@@ -115,9 +115,8 @@ std::vector<std::byte> make_changed_stream(const Scenario& scenario, std::uint64
   content.equal_bytes = equal + 1;
   std::vector<std::byte> bytes = make(scenario, content);
   if (scenario.stream != Stream::kOpaque) return bytes;
-  // Another length, too.
   SeededRandom other(content_seed + 77);
-  bytes.resize(std::max<std::size_t>(equal, 1) + other.below(2 * bytes.size()));
+  if (other.chance(0.5)) bytes.resize(std::max<std::size_t>(equal, 1) + other.below(2 * bytes.size()));
   if (bytes.size() > equal) other.fill(Bytes(bytes).subspan(equal));
   return bytes;
 }

@@ -102,4 +102,9 @@ MUTANTS = [
          "  if (patience_ <= Duration(0)) return give_up(std::move(why));\n",
          "  if (role_ == wire::Role::kTarget) return give_up(std::move(why));\n"),
     ]),
+    ("final-again-unread", "a target that has completed answers every FINAL alike, whatever its digest", [
+        ("engine/pipeline/target.cc",
+         "      if (same_as_record(final)) return driver_.step(Event::kFinalAgain);\n",
+         "      return driver_.step(Event::kFinalAgain);\n"),
+    ]),
 ]
