@@ -19,6 +19,8 @@ namespace {
 // told by waiting this long.
 constexpr Duration kSignalGrace = std::chrono::milliseconds(300);
 
+constexpr Duration kLookAgain = std::chrono::milliseconds(500);
+
 bool ended_by_operator(const io::ExitStatus& exit) {
   return exit.by_signal && (exit.number == SIGINT || exit.number == SIGTERM || exit.number == SIGHUP);
 }
@@ -271,7 +273,17 @@ void Source::pump() {
     }
   }
   if (room) pipeline_->pull();
+  if (link_.carriers().empty() && link_.best() != nullptr) pump_later();
   check_whole();
+}
+
+// All lanes are silent: that one of them speaks again is no event.
+void Source::pump_later() {
+  if (std::exchange(pump_waits_, true)) return;
+  host_.loop.after(kLookAgain, lifeline_.guard([this] {
+    pump_waits_ = false;
+    pump();
+  }));
 }
 
 // What lost its lane goes before what is new.

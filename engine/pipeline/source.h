@@ -51,6 +51,7 @@ class Source {
   void stop_input();
   void start_flow(bool compare_only);
   void pump();
+  void pump_later();
   bool load(Lane& lane);
   void check_whole();
   void fail_input(Error why);
@@ -75,6 +76,7 @@ class Source {
   Link link_;
   Duration give_up_after_;
   std::uint64_t sent_when_asked_ = 0;
+  bool pump_waits_ = false;
   std::uint64_t reconnects_told_ = 0;
 
   std::unique_ptr<io::Child> producer_;

@@ -240,7 +240,9 @@ void Target::send_ack(bool in_any_case) {
 // On every lane: the source waits for it on each that joins, and one that was said on a lane that died is lost.
 void Target::repeat_ack(const wire::Ack& ack) {
   bool said = false;
-  for (Lane* lane : link_.carriers()) {
+  std::vector<Lane*> lanes = link_.carriers();
+  if (Lane* silent = lanes.empty() ? link_.best() : nullptr) lanes.push_back(silent);  // it may come back to life
+  for (Lane* lane : lanes) {
     if (!lane->idle()) continue;
     lane->send(wire::FrameType::kAck, wire::encode(ack));
     said = true;
