@@ -47,6 +47,9 @@ std::string JourneyRun::story() const {
 
 // Whether some target's destination has this stream as a whole.
 bool JourneyRun::delivered(const TargetRun& run, std::size_t stream) const {
+  // What takes our standard output on a machine that lost its power is gone with it.
+  bool to_output = journey_.base.consumer == Consumer::kStandardOutput;
+  if (to_output && run.lost_power) return run.candidates[stream] && run.log.saw("receiving", "final-right");
   if (!run.candidates[stream] || run.delivery.taken != streams_[stream].size()) return false;
   switch (journey_.base.consumer) {
     case Consumer::kFile: return run.whole;
