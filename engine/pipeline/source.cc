@@ -114,10 +114,13 @@ Link::Events Source::link_events() {
   return events;
 }
 
+// Told in its turn: a target that fails says why and hangs up, and then there is nothing to get back.
 void Source::link_down(const Error& why) {
-  bool outcome_open = core().state() == SourceState::kFinalSent;
-  warn(why.what + "; " + (settings_.meeting.listen ? "waiting for it to come back" : "trying to get it back") +
-       (outcome_open ? ": everything is sent, only the answer is missing" : ""));
+  driver_.later([this, text = why.what] {
+    bool outcome_open = core().state() == SourceState::kFinalSent;
+    warn(text + "; " + (settings_.meeting.listen ? "waiting for it to come back" : "trying to get it back") +
+         (outcome_open ? ": everything is sent, only the answer is missing" : ""));
+  });
 }
 
 void Source::link_back() {
@@ -161,25 +164,6 @@ void Source::serve_message(std::uint64_t lane, wire::FrameType type, ConstBytes 
     }
     default: return breach({Fault::kProtocol, "the target sent a " + std::string(wire::frame_type_name(type)), {}});
   }
-}
-
-void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
-  bool already = opened.how == wire::OpenedHow::kAlreadyReceived;
-  Lane* lane = link_.lane(lane_id);
-  if (lane == nullptr) return;  // it is gone: the target will be asked again
-  if (core().state() == SourceState::kOpening) {
-    opened_ = opened;
-    link_.adopt(*lane, seal::SecretBytes(opened.leaf_key), open_.incarnation);
-    link_.set_lanes(settings_.lanes == 0 ? opened.lanes : std::min<std::size_t>(settings_.lanes, opened.lanes));
-    // The last attempt to come back shall not meet a target that has just let go.
-    if (opened.hold_s != wire::kForEver)
-      give_up_after_ = std::min<Duration>(give_up_after_, std::chrono::seconds(opened.hold_s));
-    link_.set_patience(give_up_after_);
-    next_number_ = opened.next_number;
-  }
-  SourceNews news;
-  news.credit = std::min<std::uint64_t>(opened.credit, opened.next_number + settings_.pool_buffers);
-  driver_.step(already ? Event::kOpenedAlready : Event::kOpened, news);
 }
 
 void Source::got_ack(const wire::Ack& ack) {
@@ -355,54 +339,6 @@ void Source::warn(const std::string& text) const {
 }
 void Source::info(const std::string& text) const {
   if (settings_.notices.info) settings_.notices.info(text);
-}
-
-// The same again where the lane was lost before the answer came.
-void Source::send_open() {
-  Lane* lane = link_.best();
-  if (lane == nullptr) return;
-  if (open_.identity == wire::Id{}) {
-    const zstream::WalkSummary& summary = pipeline_->walker().summary();
-    report_.stream_name = settings_.session_name.empty() ? summary.toname : escaped(settings_.session_name);
-    auto of_stream = pipeline_->walker().identity();
-    open_.identity = session_identity(of_stream, settings_.session_name, host_.random);
-    open_.kind = of_stream ? wire::StreamKind::kZfs : wire::StreamKind::kOpaque;
-    // A stream that cannot be told from another has no earlier run, and nobody will ask for its outcome.
-    open_.nameable = of_stream || !settings_.session_name.empty();
-    open_.lanes = static_cast<std::uint8_t>(settings_.lanes);
-    open_.give_up_s = to_wire_seconds(settings_.give_up_after);
-    open_.block_bytes_max = static_cast<std::uint32_t>(settings_.lane.block_bytes);
-    open_.size_hint_bytes = settings_.size_hint_bytes;
-    open_.name = report_.stream_name.substr(0, limits::kNameBytesMax);
-    marker_ = record_name("unknown", {ConstBytes(open_.identity), ConstBytes(lane->principal())});
-    if (open_.nameable) open_.earlier_run = earlier_run();
-  }
-  lane->send(wire::FrameType::kOpen, wire::encode(open_));
-}
-
-wire::EarlierRun Source::earlier_run() const {
-  if (!state_usable_) return wire::EarlierRun::kCannotKnow;
-  auto marker = host_.files.state().load(marker_);
-  if (!marker) {
-    warn("the state folder cannot be read: " + marker.error().what);
-    return wire::EarlierRun::kCannotKnow;
-  }
-  return *marker ? wire::EarlierRun::kOutcomeUnknown : wire::EarlierRun::kNone;
-}
-
-// On disk before FINAL goes, and off the loop: a slow disk must not look like a dead link.
-void Source::save_marker() {
-  if (!open_.nameable) return;
-  marker_in_work_ = true;
-  auto saved = std::make_shared<Status>();
-  auto job = [saved, &state = host_.files.state(), name = marker_] {
-    *saved = state.save(name, as_bytes("outcome unknown\n"));
-  };
-  host_.workers.run(std::move(job), lifeline_.guard([this, saved] {
-    marker_in_work_ = false;
-    if (!*saved) warn("cannot note that the outcome is open: " + saved->error().what);
-    if (std::exchange(final_waits_, false)) send_final();
-  }));
 }
 
 // A question that found no answer leaves open what it asked about.

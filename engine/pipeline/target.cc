@@ -113,10 +113,13 @@ Link::Events Target::link_events() {
   return events;
 }
 
+// Told in its turn: a source that fails says why and hangs up, and then nothing is kept.
 void Target::link_down(const Error& why) {
   driver_.feed(Event::kLinkDown);
-  if (core().state() == State::kReceiving || core().state() == State::kStarting)
-    warn((left_ ? left_->what : why.what) + "; what came is kept, and the same stream from the source continues it");
+  driver_.later([this, text = left_ ? left_->what : why.what] {
+    if (core().state() == State::kReceiving || core().state() == State::kStarting)
+      warn(text + "; what came is kept, and the same stream from the source continues it");
+  });
 }
 
 // At its turn: a LEAVE that came before it counts.

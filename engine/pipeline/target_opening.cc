@@ -10,6 +10,8 @@ namespace zferry::pipeline {
 
 using session::TargetState;
 
+static_assert(seal::kChainMarksMax == wire::kMarksMax);
+
 void Target::got_open(Lane& lane, const wire::Open& open) {
   if (open.block_bytes_max > settings_.lane.block_bytes) {
     Error why{Fault::kProtocol, "the source wants longer blocks than this end takes", {}};
