@@ -1,6 +1,7 @@
 // Any bytes as message 1, as message 2 and as the proof, and any bytes inside of messages from a peer that holds the
 // keys: nothing may crash, and nobody is let in. The first byte picks which. With real cryptography; seeded, so that a
 // corpus can hold bytes that open.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 
@@ -98,6 +99,24 @@ void inside_message_two(Ends& ends, bool by_keys, ConstBytes inner) {
   demand(read.ok() == (lane.sealer != nullptr));
 }
 
+// A proof that opens: any type and length that its header may give, any bytes inside.
+void inside_proof(Ends& ends, ConstBytes inner) {
+  auto answer = ends.answerer.answer(ends.dialler.first_message(), idle);
+  demand(answer.ok());
+  EstablishedLane dialler, listener;
+  demand(ends.dialler.read_answer(*answer, dialler).ok());
+  constexpr std::size_t kMost = 72;
+  unsigned type = inner.empty() ? 11 : 1 + static_cast<unsigned>(inner[0]) % 12;
+  std::vector<std::byte> plain = payload(inner, std::max<std::size_t>(1, std::min(inner.size(), kMost)));
+  std::vector<std::byte> frame(proof_bytes());
+  auto header = wire::encode_frame_header(static_cast<wire::FrameType>(type), plain.size());
+  std::copy(header.begin(), header.end(), frame.begin());
+  dialler.sealer->seal(header, plain, Bytes(frame).subspan(wire::kFrameHeaderBytes, plain.size() + seal::kTagBytes));
+  bool right = type == static_cast<unsigned>(wire::FrameType::kJoin) && plain.size() == kMost;
+  demand(ends.answerer.read_proof(frame, listener).ok() == right);
+  if (right) demand(std::ranges::equal(wire::encode(listener.join), plain));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -105,12 +124,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ConstBytes bytes = std::as_bytes(std::span(data, size)).subspan(1);
   const bool by_keys = data[0] % 2 == 0;
   Ends ends(by_keys);
-  switch (data[0] / 2 % 5) {
+  switch (data[0] / 2 % 6) {
     case 0: as_message_one(ends, bytes); break;
     case 1: as_message_two(ends, bytes); break;
     case 2: as_proof(ends, bytes); break;
     case 3: inside_message_one(ends, by_keys, bytes); break;
-    default: inside_message_two(ends, by_keys, bytes);
+    case 4: inside_message_two(ends, by_keys, bytes); break;
+    default: inside_proof(ends, bytes);
   }
   return 0;
 }
