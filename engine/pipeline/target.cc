@@ -116,9 +116,9 @@ Link::Events Target::link_events() {
 // Told in its turn: a source that fails says why and hangs up, and then nothing is kept.
 void Target::link_down(const Error& why) {
   driver_.feed(Event::kLinkDown);
-  driver_.later([this, text = left_ ? left_->what : why.what] {
+  driver_.later([this, text = why.what] {
     if (core().state() == State::kReceiving || core().state() == State::kStarting)
-      warn(text + "; what came is kept, and the same stream from the source continues it");
+      warn((left_ ? left_->what : text) + "; what came is kept, and the same stream from the source continues it");
   });
 }
 

@@ -43,6 +43,7 @@ class Killed(ResumeCase):
             pair = self.kill_at(*case)
             self.check_end(pair.source, pair.told())
             self.assertEqual(pair.source.outcome, "interrupted", pair.told())
+            self.assertIn("the source was interrupted; what came is kept", "\n".join(pair.target.lines), pair.told())
 
         self.run_cases(cases, worker)
 

@@ -39,7 +39,7 @@ class Streams(FerryCase):
                 self.assertEqual(pair.source.end["stream_bytes"], path.stat().st_size)
                 self.assertEqual(pair.target.end["stream_bytes"], path.stat().st_size)
                 for end in (pair.source, pair.target):
-                    counts = {key: end.resume[key] for key in ("reconnects", "sent_again_bytes", "skipped_bytes")}
+                    counts = {key: end.resume[key] for key in ("reconnects", "lanes_lost", "sent_again_bytes", "skipped_bytes")}
                     self.assertEqual(set(counts.values()), {0}, pair.told())
                 out.unlink()
 
