@@ -81,7 +81,8 @@ void JourneyRun::judge_source(const SourceRun& run) {
   bool to_output = journey_.base.consumer == Consumer::kStandardOutput;
   if (log.succeeded() && !to_output) check("source's success is true", delivered(run.stream), story());
   if (log.succeeded()) check("no success of a failed input", !run.failing_producer, story());
-  bool still_there = run.target_run == targets_.size() && !targets_.back().log.over() && !sources_.front().log.over();
+  bool still_there = run.target_run == targets_.size() && !targets_.back().log.over() && !sources_.front().log.over() &&
+                     target_->end->state() == session::TargetState::kReceiving;
   if (run.who != Who::kMain && run.met_a_session && only_guests() && still_there)
     check("a run that lives keeps its session", log.fault() == Fault::kBusy, story());
 }
