@@ -8,7 +8,7 @@ import unittest
 import mangler
 from harness import FerryCase, main
 from mangler import Mangler, Rule
-from resume_case import LISTENERS, MIB, ResumeCase
+from resume_case import AGAIN_BYTES_MAX, LISTENERS, MIB, ResumeCase
 from streams import sha256_of, small_zfs
 
 OTHER = {"source": "target", "target": "source"}
