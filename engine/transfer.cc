@@ -52,8 +52,10 @@ Result<RunResult> run_end(Settings settings, const RunSettings& run) {
   auto made_workers = make_workers(worker_count(run.workers), loop);
   if (!made_workers) return made_workers.take_error();
   flow::ThreadWorkers& workers = **made_workers;
+  auto made_disk = make_workers(1, loop);
+  if (!made_disk) return made_disk.take_error();
   pipeline::Host host{loop,    machine.network(), machine.processes(), machine.files(),
-                      workers, system_random(),   seal::x25519()};
+                      workers, **made_disk,       system_random(),     seal::x25519()};
   TimePoint started = loop.now();
   std::optional<RunResult> result;
   End end(host, settings, [&](const Report& report) {

@@ -30,6 +30,8 @@ constexpr std::array kFacts = {
     FaultFacts{Fault::kOutputFailed, "output-failed", 41, false, "writing the output failed"},
     FaultFacts{Fault::kCannotRun, "cannot-run", 42, false, "a command could not be started"},
     FaultFacts{Fault::kStateFailed, "state-failed", 43, false, "the state folder cannot be read or written"},
+    FaultFacts{Fault::kStoreFull, "store-full", 44, false, "the store does not hold what crash cover needs"},
+    FaultFacts{Fault::kStoreFailed, "store-failed", 45, false, "the store cannot be read or written"},
     FaultFacts{Fault::kDigestMismatch, "digest-mismatch", 50, false, "the two ends computed different digests"},
     FaultFacts{Fault::kDifferentStream, "different-stream", 51, false,
                "the target has other bytes under the same identity"},

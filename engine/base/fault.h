@@ -31,6 +31,8 @@ enum class Fault : std::uint8_t {
   kOutputFailed = 41,      // writing the output failed (ENOSPC, EPIPE, EIO)
   kCannotRun = 42,         // a command could not be started
   kStateFailed = 43,       // the state folder cannot be read or written
+  kStoreFull = 44,         // the store's capacity, or its disk, does not hold what crash cover needs
+  kStoreFailed = 45,       // the store cannot be read or written, is damaged, or is of another key or version
   kDigestMismatch = 50,    // both ends finished and their digests differ
   kDifferentStream = 51,   // what the target holds of this identity has other bytes
 };

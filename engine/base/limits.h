@@ -61,6 +61,12 @@ inline constexpr std::size_t kAckWordsMax = 16;          // of the bitmap in an 
 inline constexpr std::size_t kErrorTextBytesMax = 1024;  // of a peer's words
 inline constexpr std::size_t kNameBytesMax = 255;        // session names
 
+// The store.
+inline constexpr std::uint64_t kSegmentBytes = 64 * MiB;  // after which a new one is begun; what is applied goes by it
+inline constexpr std::uint64_t kCapacityMin = 4 * kSegmentBytes;
+inline constexpr std::uint64_t kStoreReserveBytes = 64 * MiB;  // of the disk, that a store leaves to others
+inline constexpr std::chrono::seconds kAppliedEvery{5};        // how often ZFS is asked how far it is: its own rhythm
+
 // Memory of one end. The pool holds raw and packed forms of blocks alike; a stored block has one buffer for both. A
 // lane has two sealed blocks at the source; at the target, one that is on its way in.
 inline constexpr std::size_t kPoolBuffers = 48;

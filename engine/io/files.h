@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "io/byte_stream.h"
+#include "io/folder.h"
 
 namespace zferry::io {
 
@@ -50,6 +51,8 @@ class Files {
   virtual Result<std::unique_ptr<OutputFile>> create(const std::string& path) = 0;
   // The length of the regular file at this path; nothing where there is none.
   virtual std::optional<std::uint64_t> file_bytes(const std::string& path) = 0;
+  // For a store; nothing is touched yet. REQUIRES: this object outlives it.
+  virtual std::unique_ptr<Folder> folder(const std::string& path) = 0;
   virtual StateFolder& state() = 0;
 };
 

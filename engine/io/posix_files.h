@@ -28,6 +28,7 @@ class PosixFiles final : public Files {
   Result<std::unique_ptr<ByteStream>> standard_output() override;
   Result<std::unique_ptr<OutputFile>> create(const std::string& path) override;
   std::optional<std::uint64_t> file_bytes(const std::string& path) override;
+  std::unique_ptr<Folder> folder(const std::string&) override { return nullptr; }
   StateFolder& state() override { return state_; }
 
  private:

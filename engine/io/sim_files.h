@@ -45,6 +45,7 @@ class SimFiles final : public Files, private StateFolder {
     const auto file = disk_.files.find(path);
     return file == disk_.files.end() ? std::nullopt : std::optional<std::uint64_t>(file->second.size());
   }
+  std::unique_ptr<Folder> folder(const std::string&) override { return nullptr; }
   StateFolder& state() override { return *this; }
 
  private:

@@ -18,6 +18,7 @@ struct Host {
   io::Processes& processes;
   io::Files& files;
   flow::Workers& workers;
+  flow::Workers& disk;  // one thread, for the store: its calls block
   RandomSource& random;
   const seal::Dh& dh;
 };

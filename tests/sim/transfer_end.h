@@ -67,7 +67,8 @@ struct Side {
         random(seed),
         worker_random(~seed),
         workers(make_workers(scenario, loop, worker_random)),
-        host{loop, machine.network(), machine.processes(), machine.files(), *workers, random, dh} {}
+        disk([this](std::function<void()> task) { loop.post(std::move(task)); }),
+        host{loop, machine.network(), machine.processes(), machine.files(), *workers, disk, random, dh} {}
   void start(EndLog& log) {
     end = std::make_unique<End>(host, settings, [&log](const pipeline::Report& report) { log.report = report; });
     machine.on_interrupt([this](int number) {
@@ -81,6 +82,7 @@ struct Side {
   SeededRandom random;
   SeededRandom worker_random;
   std::unique_ptr<flow::Workers> workers;
+  flow::InlineWorkers disk;
   pipeline::Host host;
   Settings settings;
   std::unique_ptr<End> end;

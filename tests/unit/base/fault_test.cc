@@ -34,6 +34,8 @@ int listed_exit_code(Fault fault) {
     case Fault::kOutputFailed: return 41;
     case Fault::kCannotRun: return 42;
     case Fault::kStateFailed: return 43;
+    case Fault::kStoreFull: return 44;
+    case Fault::kStoreFailed: return 45;
     case Fault::kDigestMismatch: return 50;
     case Fault::kDifferentStream: return 51;
   }

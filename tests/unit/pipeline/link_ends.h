@@ -41,8 +41,8 @@ struct LinkEnd {
   Machine& machine;
   wire::Role role;
   CountingNetwork network{machine.host.network};
-  Host host{machine.host.loop,    network,        machine.host.processes, machine.host.files,
-            machine.host.workers, machine.random, machine.host.dh};
+  Host host{machine.host.loop,    network,      machine.host.processes, machine.host.files,
+            machine.host.workers, machine.disk, machine.random,         machine.host.dh};
   MeetingSettings meeting{};
   LaneSettings lane = lane_settings();
   Notices notices{};

@@ -76,11 +76,15 @@ struct Machine {
   io::SimHost& sim;
   SeededRandom random;
   LateWorkers workers;
+  flow::InlineWorkers disk;
   Host host;
 
   Machine(io::SimHost& of, std::uint64_t seed)
-      : sim(of), random(seed), workers(of.loop(), seed + 1), host{of.loop(), of.network(), of.processes(), of.files(),
-                                                                  workers,   random,       seal::x25519()} {}
+      : sim(of),
+        random(seed),
+        workers(of.loop(), seed + 1),
+        disk([&loop = of.loop()](std::function<void()> task) { loop.post(std::move(task)); }),
+        host{of.loop(), of.network(), of.processes(), of.files(), workers, disk, random, seal::x25519()} {}
 };
 
 // A world with one host in it, for what needs no peer.

@@ -27,8 +27,9 @@ class Session {
   explicit Session(std::vector<std::byte> stream)
       : machine_(std::move(io::PosixHost::create({io::Backend::kPoll, ""})).value()),
         workers_(4, [this](std::function<void()> task) { machine_->loop().post(std::move(task)); }),
-        host_{machine_->loop(), machine_->network(), machine_->processes(), machine_->files(),
-              workers_,         system_random(),     seal::x25519()},
+        disk_(1, [this](std::function<void()> task) { machine_->loop().post(std::move(task)); }),
+        host_{machine_->loop(), machine_->network(), machine_->processes(), machine_->files(), workers_, disk_,
+              system_random(),  seal::x25519()},
         key_(seal::SecretBytes::random(system_random())) {
     settings_.block_bytes = kBlockBytes;
     settings_.frame_bytes = 10'000;
@@ -122,6 +123,7 @@ class Session {
 
   std::unique_ptr<io::PosixHost> machine_;
   flow::ThreadWorkers workers_;
+  flow::ThreadWorkers disk_;
   Host host_;
   seal::SecretBytes key_;
   LaneSettings settings_ = lane_settings();
