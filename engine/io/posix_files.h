@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "io/files.h"
+#include "io/posix_folder.h"
 #include "io/posix_loop.h"
 #include "io/state_folder.h"
 
@@ -28,7 +29,7 @@ class PosixFiles final : public Files {
   Result<std::unique_ptr<ByteStream>> standard_output() override;
   Result<std::unique_ptr<OutputFile>> create(const std::string& path) override;
   std::optional<std::uint64_t> file_bytes(const std::string& path) override;
-  std::unique_ptr<Folder> folder(const std::string&) override { return nullptr; }
+  std::unique_ptr<Folder> folder(const std::string& path) override { return std::make_unique<PosixFolder>(path); }
   StateFolder& state() override { return state_; }
 
  private:
