@@ -1,6 +1,9 @@
-// BLAKE2b as seal/ uses it: incremental, keyed or not, with a digest of up to 64 bytes. Thin over libsodium.
+// BLAKE2b as seal/ uses it: incremental, keyed or not, with a digest of up to 64 bytes. Thin over libsodium. It can be
+// saved and gone on with, by programs whose libsodium lays its state out in the same way.
 // Threading: one thread at a time each.
 #pragma once
+
+#include <array>
 
 #include <sodium.h>
 
@@ -10,6 +13,8 @@ namespace zferry::seal {
 
 class Blake2b {
  public:
+  using Saved = std::array<std::byte, sizeof(crypto_generichash_state)>;
+
   // REQUIRES: digest_bytes in 16..64, key empty or of 16..64 bytes.
   explicit Blake2b(std::size_t digest_bytes, ConstBytes key = {}) : digest_bytes_(digest_bytes) {
     static const bool ready = sodium_init() >= 0;  // picks the vector implementation; once a process
@@ -32,8 +37,29 @@ class Blake2b {
     ZF_ASSERT(crypto_generichash_final(&state_, as_uchar(out), out.size()) == 0);
   }
 
+  // The library's own bytes. As secret as the key, where there is one.
+  Saved save() const {
+    Saved saved;
+    std::memcpy(saved.data(), &state_, saved.size());
+    return saved;
+  }
+  // REQUIRES: of save(), by a library of the same layout(), of an object with this `digest_bytes`. The library believes
+  // every length in there, so that bytes which may be damaged must be authenticated before they come here.
+  static Blake2b restored(std::size_t digest_bytes, const Saved& saved) {
+    Blake2b restored(digest_bytes);
+    std::memcpy(&restored.state_, saved.data(), saved.size());
+    return restored;
+  }
+  // How the library lays out its state: the state in the middle of a fixed input, with blocks taken in and some
+  // waiting.
+  static Saved layout() {
+    std::array<std::byte, 333> input;
+    input.fill(std::byte{0x5a});
+    return Blake2b(32).add(input).save();
+  }
+
  private:
-  crypto_generichash_state state_;
+  crypto_generichash_state state_{};  // all of it: save() gives its padding too
   std::size_t digest_bytes_;
 };
 

@@ -19,6 +19,8 @@ struct ChainMark {
   bool operator==(const ChainMark&) const = default;
 };
 
+inline constexpr std::size_t kSavedMarksBytesMax = 4 * 1024;
+
 class ChainMarks {
  public:
   explicit ChainMarks(std::size_t leaf_bytes);
@@ -28,8 +30,13 @@ class ChainMarks {
   // Ascending, fewer than kChainMarksMax: there is room for one more, of wherever the chain stands.
   const std::vector<ChainMark>& marks() const { return marks_; }
 
+  // So that another process can go on with them; at most kSavedMarksBytesMax.
+  std::vector<std::byte> save() const;
+  // Errors: kStoreFailed: not what save() gave for this length of leaves.
+  static Result<ChainMarks> restore(std::size_t leaf_bytes, ConstBytes saved);
+
  private:
-  const std::size_t leaf_bytes_;
+  std::size_t leaf_bytes_;
   std::uint64_t wanted_leaves_ = 1;
   std::vector<ChainMark> marks_;
 };

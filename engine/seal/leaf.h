@@ -7,8 +7,10 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/bytes.h"
+#include "base/result.h"
 #include "seal/keys.h"
 
 namespace zferry::seal {
@@ -34,6 +36,14 @@ class LeafChain {
   std::uint64_t stream_bytes() const;
   // Digest of everything so far: covers the chain, the last unfinished leaf and the length. May be called at any time.
   StreamDigest digest() const;
+
+  // No leaf is unfinished.
+  bool at_leaf_bound() const;
+  // So that another process can go on with it; a few hundred bytes, without the leaf key. REQUIRES: at_leaf_bound().
+  std::vector<std::byte> save() const;
+  // Errors: kStoreFailed: not what save() gave for this key and length of leaves, or of a program whose libsodium lays
+  // out its state in another way. All of it is authenticated under the leaf key.
+  static Result<LeafChain> restore(SecretBytes leaf_key, std::size_t leaf_bytes, ConstBytes saved);
 
  private:
   struct State;
