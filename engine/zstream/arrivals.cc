@@ -70,7 +70,7 @@ Status Arrivals::expect(std::vector<std::byte> list) {
     snapshots_.push_back({.guid = guid, .filesystem = filesystem});
   });
   if (Status status = read_nvlist(list_, snapshots); !status) return status;
-  std::sort(snapshots_.begin(), snapshots_.end(), [](const auto& x, const auto& y) { return x.guid < y.guid; });
+  std::stable_sort(snapshots_.begin(), snapshots_.end(), [](const auto& x, const auto& y) { return x.guid < y.guid; });
   missing_ = snapshots_.size();
   return {};
 }
@@ -95,6 +95,26 @@ std::string Arrivals::missing_names(std::size_t names_max) const {
   }
   if (missing_ > named) text += " and " + std::to_string(missing_ - named) + " more";
   return text;
+}
+
+void Arrivals::save(SavedWriter& out) const {
+  std::vector<std::byte> seen((snapshots_.size() + 7) / 8);
+  for (std::size_t i = 0; i < snapshots_.size(); ++i) {
+    if (snapshots_[i].seen) seen[i / 8] |= std::byte{1} << (i % 8);
+  }
+  out.bytes(list_).bytes(seen);
+}
+
+void Arrivals::restore(SavedReader& in) {
+  *this = {};
+  const ConstBytes list = in.bytes("list of snapshots", limits::kOuterListBytesMax);
+  const ConstBytes seen = in.bytes("arrivals", limits::kOuterListBytesMax);
+  if (!list.empty()) in.check("list of snapshots", expect({list.begin(), list.end()}).ok());
+  if (!in.check("arrivals", seen.size() == (snapshots_.size() + 7) / 8)) return;
+  for (std::size_t i = 0; i < snapshots_.size(); ++i) {
+    snapshots_[i].seen = (seen[i / 8] >> (i % 8) & std::byte{1}) != std::byte{0};
+    if (snapshots_[i].seen) --missing_;
+  }
 }
 
 }  // namespace zferry::zstream

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/saved.h"
 
 namespace zferry::zstream {
 
@@ -21,10 +22,16 @@ class Arrivals {
   // A substream ended well.
   void seen(std::uint64_t toguid);
 
+  bool empty() const { return list_.empty(); }  // no list came
   std::uint64_t expected() const { return snapshots_.size(); }
   std::uint64_t missing() const { return missing_; }
   // "tank/h@3, tank/h/a@3 and 7 more"; escaped.
   std::string missing_names(std::size_t names_max) const;
+
+  // The list, as it came, and a bit for each of its snapshots.
+  void save(SavedWriter& out) const;
+  // Takes the place of what is here.
+  void restore(SavedReader& in);
 
  private:
   struct Snapshot {
@@ -34,7 +41,7 @@ class Arrivals {
   };
   std::vector<std::byte> list_;
   std::string_view tosnap_;          // in list_
-  std::vector<Snapshot> snapshots_;  // by guid
+  std::vector<Snapshot> snapshots_;  // by guid, and then as they stand in the list: saved bits follow this order
   std::uint64_t missing_ = 0;
 };
 

@@ -23,6 +23,11 @@ void IdentityHash::payload(ConstBytes bytes) {
   crypto_generichash_update(&state_, as_uchar(bytes), bytes.size());
 }
 
+void IdentityHash::restore(const std::array<std::byte, 32>& value) {
+  ZF_ASSERT(!value_);
+  value_ = value;
+}
+
 void IdentityHash::finish() {
   ZF_ASSERT(!value_);
   value_.emplace();

@@ -21,6 +21,8 @@ class IdentityHash {
   void header(ConstBytes bytes);
   void payload(ConstBytes bytes);
   void finish();
+  // As if finished with this. REQUIRES: not finished.
+  void restore(const std::array<std::byte, 32>& value);
   // What a longer payload adds changes nothing any more.
   bool full() const { return payload_bytes_ == limits::kOuterListBytesMax; }
   // Nothing until finish().

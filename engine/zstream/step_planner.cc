@@ -53,6 +53,13 @@ ChecksumPlan StepPlanner::take() {
   return std::exchange(plan_, {});
 }
 
+void StepPlanner::restore(bool swapped, ConstBytes part) {
+  ZF_ASSERT(part.size() < part_.size());
+  swapped_ = swapped;
+  part_bytes_ = part.size();
+  std::copy(part.begin(), part.end(), part_.begin());
+}
+
 void StepPlanner::flush() {
   if (pending_bytes_ == 0) return;
   plan_.steps.push_back({.what = ChecksumStep::What::kSum,

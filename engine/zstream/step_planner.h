@@ -28,6 +28,11 @@ class StepPlanner {
   // The piece is over.
   ChecksumPlan take();
 
+  // Bytes of the current run that wait for the rest of their word, fewer than 4. Between two pieces they and the byte
+  // order are all that a planner knows.
+  ConstBytes part() const { return ConstBytes(part_).first(part_bytes_); }
+  void restore(bool swapped, ConstBytes part);
+
  private:
   void flush();
   void word(ConstBytes bytes);

@@ -18,7 +18,9 @@
 
 namespace zferry::zstream {
 
-enum class Kind { kUndecided, kZfs, kOpaque };
+enum class Kind { kUndecided, kZfs, kOpaque };  // their numbers are saved
+
+inline constexpr std::size_t kSavedWalkerBytesMax = std::size_t{20} * 1024 * 1024;
 
 // What has been seen of a stream; the counts include everything walked so far.
 struct WalkSummary {
@@ -64,6 +66,14 @@ class RecordWalker {
   std::optional<std::array<std::byte, 32>> identity() const;
   // True once kind is decided and, for ZFS, identity() is known.
   bool identified() const;
+
+  // So that another process can go on behind the last byte walked, wherever in a record that is: its walker then does
+  // what this one would, plans included. (What the plans are summed up to is the ChecksumVerifier's, who is not saved.)
+  // At most kSavedWalkerBytesMax; above some KiB only while there is an outer list. Empty, for "not now": between the
+  // first header and the identity; and after an error.
+  std::vector<std::byte> save() const;
+  // Errors: kStoreFailed: not what save() gave. Any bytes at all may be given; but not every change in them is noticed.
+  static Result<RecordWalker> restore(ConstBytes saved);
 
  private:
   struct State;
