@@ -6,26 +6,52 @@
 #include "base/assert.h"
 
 namespace zferry::pipeline {
+namespace {
+
+// Whether the target has this block, by its own word.
+bool names(const wire::Ack& ack, std::uint64_t number) {
+  if (number < ack.received) return true;
+  std::uint64_t bit = number - ack.received;
+  return bit / 64 < ack.beyond.size() && (ack.beyond[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+}  // namespace
 
 void Flight::add(const wire::Block& header, flow::Slice packed, std::uint64_t lane) {
   aboard_.emplace(header.number, Aboard{header, std::move(packed), lane});
 }
 
-void Flight::acknowledge(const wire::Ack& ack) {
-  while (!aboard_.empty() && aboard_.begin()->first < ack.received) {
+void Flight::let_go(std::uint64_t below) {
+  gone_below_ = std::max(gone_below_, below);
+  while (!aboard_.empty() && aboard_.begin()->first < below) {
     const wire::Block& header = aboard_.begin()->second.header;
     acknowledged_bytes_ = header.offset + header.raw_bytes;
     homeless_.erase(header.number);
     aboard_.erase(aboard_.begin());
   }
+}
+
+void Flight::acknowledge(const wire::Ack& ack) {
+  bool stored = ack.keep == wire::Keep::kStore;
+  let_go(stored ? ack.durable : ack.received);
   for (auto& [number, block] : aboard_) {
-    std::uint64_t bit = number - ack.received;
-    if (bit / 64 >= ack.beyond.size()) break;
-    if (block.there || (ack.beyond[bit / 64] >> (bit % 64) & 1) == 0) continue;
+    if (!names(ack, number)) continue;
     block.there = true;
-    block.packed = {};
+    if (!stored) block.packed = {};
     homeless_.erase(number);
   }
+}
+
+bool Flight::acknowledge_anew(const wire::Ack& ack) {
+  if (ack.received < gone_below_) return false;
+  for (auto& [number, block] : aboard_) {
+    bool there = names(ack, number);
+    if (!there && block.packed.bytes.empty()) return false;
+    if (!there && homeless_.insert(number).second) sent_again_bytes_ += block.packed.bytes.size();
+    block.there = there;
+  }
+  acknowledge(ack);
+  return true;
 }
 
 void Flight::lane_lost(std::uint64_t lane, std::uint64_t unwritten) {

@@ -1,5 +1,6 @@
-// Flight: the source's blocks that are on the link, in their packed form, until the target has them. A lane that dies
-// leaves its blocks homeless: they go first on whatever lane has room next. Threading: the loop's.
+// Flight: the source's blocks that are on the link, in their packed form, until the target has them for good: received,
+// or durable where it has a store. A lane that dies leaves its blocks homeless: they go first on whatever lane has room
+// next; so does what a target that died had received and not made durable. Threading: the loop's.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +22,18 @@ class Flight {
   void add(const wire::Block& header, flow::Slice packed, std::uint64_t lane);
   // The target has all below ack.received, and of the others what `beyond` says.
   void acknowledge(const wire::Ack& ack);
+  // The same from a target that was started anew: what it does not name it has lost. False where it has lost what is
+  // not here any more.
+  bool acknowledge_anew(const wire::Ack& ack);
   // Its blocks have no lane any more. Of the bytes that it was given, the last `unwritten` never left this host.
   void lane_lost(std::uint64_t lane, std::uint64_t unwritten);
   bool has_homeless() const { return !homeless_.empty(); }
-  // The lowest of the homeless, which goes on this lane now. REQUIRES: has_homeless().
+  // The lowest of them. REQUIRES: has_homeless().
+  std::uint64_t first_homeless() const { return *homeless_.begin(); }
+  // That goes on this lane now. REQUIRES: has_homeless().
   Passenger take_homeless(std::uint64_t lane);
 
-  // Stream offset below which the target has everything.
+  // Stream offset below which the target has everything for good.
   std::uint64_t acknowledged_bytes() const { return acknowledged_bytes_; }
   // Packed bytes that had left this host already when their lane died.
   std::uint64_t sent_again_bytes() const { return sent_again_bytes_; }
@@ -36,12 +42,14 @@ class Flight {
  private:
   struct Aboard {
     wire::Block header;
-    flow::Slice packed;  // empty: the target has it
+    flow::Slice packed;  // empty: the target has it for good
     std::uint64_t lane;
     bool there = false;
   };
+  void let_go(std::uint64_t below);
   std::map<std::uint64_t, Aboard> aboard_;  // by number
   std::set<std::uint64_t> homeless_;
+  std::uint64_t gone_below_ = 0;
   std::uint64_t acknowledged_bytes_ = 0;
   std::uint64_t sent_again_bytes_ = 0;
 };

@@ -170,13 +170,32 @@ void Source::got_ack(const wire::Ack& ack) {
   SourceNews news;
   bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kFinalSent;
   if (flowing) {
+    if (ack.life < target_life_) return;  // the last words of a target that died since
     if (ack.received > next_number_)
       return driver_.step(Event::kPeerBroke, {{Fault::kProtocol, "the target acknowledged what was not sent", {}}});
-    flight_.acknowledge(ack);
+    news.credit_anew = ack.life > target_life_;
+    if (!news.credit_anew) {
+      flight_.acknowledge(ack);
+    } else if (!flight_.acknowledge_anew(ack)) {
+      return driver_.step(Event::kPeerBroke,
+                          {{Fault::kSessionGone, "the target was started anew, and lacks what it had acknowledged",
+                            "run the same command again: it goes on where the target stands"}});
+    }
+    note_keep(ack);
     // No more than this end could ever need, whatever the target claims to have room for.
     news.credit = std::min<std::uint64_t>(ack.credit, ack.received + settings_.pool_buffers);
   }
   driver_.step(Event::kAck, news);
+}
+
+// What the operator is told of how safe the stream is.
+void Source::note_keep(const wire::Ack& ack) {
+  if (std::exchange(target_life_, ack.life) != ack.life)
+    info("the target was started anew; it has what it acknowledged, and goes on");
+  if (std::exchange(keep_, ack.keep) == ack.keep) return;
+  if (keep_ == wire::Keep::kStore) info("the target keeps the stream in its store: it survives a crash there");
+  if (keep_ == wire::Keep::kStoreLost)
+    warn("the target's store has failed or is full: from here on a crash of the target loses what it has not applied");
 }
 
 void Source::got_final_ack(const wire::FinalAck& final_ack) {
@@ -273,6 +292,7 @@ void Source::pump_later() {
 // What lost its lane goes before what is new.
 bool Source::load(Lane& lane) {
   if (flight_.has_homeless()) {
+    if (flight_.first_homeless() >= core().credit()) return false;
     Flight::Passenger block = flight_.take_homeless(lane.id());
     lane.send_block(block.header, std::move(block.packed));
     return true;

@@ -46,6 +46,7 @@ class Source {
   bool still_moving();
   void got_opened(std::uint64_t lane, const wire::Opened& opened);
   void got_ack(const wire::Ack& ack);
+  void note_keep(const wire::Ack& ack);
   void got_final_ack(const wire::FinalAck& final_ack);
   void start_input();
   void stop_input();
@@ -85,6 +86,8 @@ class Source {
   std::unique_ptr<SendPipeline> pipeline_;
   std::optional<wire::Opened> opened_;
   Flight flight_;
+  std::uint32_t target_life_ = 0;  // a target that comes back from its store says that it is another
+  wire::Keep keep_ = wire::Keep::kMemory;
   std::uint64_t next_number_ = 0;
   bool input_judged_ = false;
   bool whole_ = false;  // the core was told how the input ended

@@ -126,7 +126,7 @@ void SourceCore::note(A action, S state, E event, const SourceNews& news) {
            "the whole stream was sent, but the target's answer did not arrive" +
                (news.error.what.empty() ? std::string() : " (" + news.error.what + ")"),
            "run the same commands again on both ends: a stream that arrived is recognised, not sent twice"});
-    case A::kRaiseCredit: credit_ = std::max(credit_, news.credit); return;
+    case A::kRaiseCredit: credit_ = news.credit_anew ? news.credit : std::max(credit_, news.credit); return;
     default: return;
   }
 }

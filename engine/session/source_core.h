@@ -70,6 +70,7 @@ enum class SourceAction : std::uint8_t {
 struct SourceNews {
   Error error{Fault::kNone, {}, {}};
   std::uint64_t credit = 0;
+  bool credit_anew = false;  // from a target that was started anew: what the one before it said of credit is void
   wire::Completion completion = wire::Completion::kDelivered;
 };
 

@@ -90,6 +90,7 @@ struct Opened {
   std::uint64_t next_number = 0;  // kContinue: the block that comes next,
   std::uint64_t offset = 0;       // its place in the stream,
   std::vector<Mark> marks;        // and what stands before it, ascending; the last at `offset`. At most kMarksMax
+  std::uint32_t life = 0;         // as in Ack
 };
 inline constexpr std::size_t kMarksMax = 96;
 Message encode(const Opened& message);
@@ -106,11 +107,21 @@ struct Block {
 Message encode(const Block& message);
 Result<Block> decode_block(ConstBytes bytes);
 
+// How well the target keeps what it has not delivered, and so what a source may forget: with a store what is durable,
+// without one what was received.
+enum class Keep : std::uint8_t {
+  kMemory = 0,  // no store
+  kStore = 1,
+  kStoreLost = 2,  // its store failed or is full: what comes from now on does not survive a crash
+};
 struct Ack {
   std::uint64_t received = 0;         // every block below this number is in the target's memory
   std::uint64_t delivered = 0;        // ... has been written to the consumer (the withheld tail excepted)
   std::uint64_t credit = 0;           // never goes back
   std::vector<std::uint64_t> beyond;  // bit i of the words: block received + i is there too; <= kAckWordsMax
+  std::uint64_t durable = 0;          // every block below this number survives a crash of the target; <= received
+  std::uint32_t life = 0;             // how often the target was started anew for this session
+  Keep keep = Keep::kMemory;
 };
 Message encode(const Ack& message);
 Result<Ack> decode_ack(ConstBytes bytes);

@@ -56,6 +56,36 @@ TEST_F(Flights, WhatIsReceivedIsGone) {
   EXPECT_FALSE(flight.has_homeless());
 }
 
+TEST_F(Flights, AStoreMustHaveItBeforeItIsGone) {
+  add_all(10, 1);
+  flight.acknowledge({6, 0, 0, {0b10}, 2, 0, wire::Keep::kStore});
+  EXPECT_EQ(flight.blocks(), 8u);
+  EXPECT_EQ(flight.acknowledged_bytes(), 2 * kBytes);
+  flight.lane_lost(0, 0);
+  EXPECT_EQ(take_all(1), (Numbers{6, 8, 9})) << "what was received does not go again after a cut";
+  flight.acknowledge({10, 0, 0, {}, 10, 0, wire::Keep::kStore});
+  EXPECT_EQ(flight.blocks(), 0u);
+}
+
+TEST_F(Flights, AStoreThatFailedIsNotWaitedFor) {
+  add_all(10, 1);
+  flight.acknowledge({6, 0, 0, {}, 2, 0, wire::Keep::kStore});
+  flight.acknowledge({6, 0, 0, {}, 2, 0, wire::Keep::kStoreLost});
+  EXPECT_EQ(flight.blocks(), 4u);
+}
+
+TEST_F(Flights, ATargetThatIsStartedAnewGetsWhatItLost) {
+  add_all(10, 1);
+  flight.acknowledge({6, 0, 0, {0b10}, 2, 0, wire::Keep::kStore});  // 0..5 and 7 received, 0 and 1 for good
+  EXPECT_TRUE(flight.acknowledge_anew({3, 0, 0, {0b100}, 3, 1, wire::Keep::kStore}));  // 0..2 and 5 survived
+  EXPECT_EQ(flight.first_homeless(), 3u);
+  EXPECT_EQ(take_all(2), (Numbers{3, 4, 6, 7, 8, 9}));
+  EXPECT_EQ(flight.sent_again_bytes(), 6 * kBytes / 2);
+  EXPECT_EQ(flight.acknowledged_bytes(), 3 * kBytes);
+  EXPECT_FALSE(flight.acknowledge_anew({2, 0, 0, {}, 2, 2, wire::Keep::kStore}))
+      << "it had said that it had it for good";
+}
+
 TEST_F(Flights, ALostLanesBlocksGoAgainTheLowestFirst) {
   add_all(12, 3);
   ack(2);

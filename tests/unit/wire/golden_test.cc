@@ -36,7 +36,7 @@ TEST(Golden, BytesOfVersion1) {
   compare("join", encode(Join{counting_id(0x20), 0x1122334455667788, counting_id(0xa0)}));
   compare("open", encode(Open{counting_id(0x10), 0x1122334455667788, StreamKind::kZfs, EarlierRun::kOutcomeUnknown,
                               1 << 20, true, 7, 43200, 0x0102030405060708, "tank/vm@monday"}));
-  compare("opened", encode(Opened{OpenedHow::kAlreadyReceived, counting_id(0x40), 48, 1, kForEver, 0, 0, {}}));
+  compare("opened", encode(Opened{OpenedHow::kAlreadyReceived, counting_id(0x40), 48, 1, kForEver, 0, 0, {}, 0}));
   compare("opened-continue", encode(Opened{OpenedHow::kContinue,
                                            counting_id(0x40),
                                            1048,
@@ -44,11 +44,12 @@ TEST(Golden, BytesOfVersion1) {
                                            43800,
                                            1000,
                                            0x3e7abcde,
-                                           {{0x100000, counting_id(0x60)}, {0x3e7abcde, counting_id(0xc0)}}}));
+                                           {{0x100000, counting_id(0x60)}, {0x3e7abcde, counting_id(0xc0)}},
+                                           3}));
   compare("block-packed", encode(Block{0x0102030405060708, 0x1112131415161718, 1 << 20, 0x0a0b0c, Encoding::kZstd}));
   compare("block-stored", encode(Block{7, 7000, 1000, 1000, Encoding::kStored}));
   compare("ack", encode(Ack{20, 18, 60, {}}));
-  compare("ack-beyond", encode(Ack{20, 18, 60, {0x8000000000000002, 0x0102030405060708}}));
+  compare("ack-beyond", encode(Ack{20, 18, 60, {0x8000000000000002, 0x0102030405060708}, 19, 2, Keep::kStore}));
   compare("final", encode(Final{0x0102030405, 5000, counting_id(0x80), ProducerExit::kSuccess}));
   compare("final-ack", encode(FinalAck{Completion::kApplied, 0x0102030405}));
   compare("abort", encode(Abort{Fault::kConsumerFailed, "zfs receive: exit 1"}));

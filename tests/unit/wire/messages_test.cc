@@ -109,7 +109,8 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   EXPECT_EQ(accepted(offer, 5), (std::set<int>{0, 1})) << "joins";
   EXPECT_EQ(accepted(Opened{}, 0), (std::set<int>{1, 2, 3}));
   EXPECT_EQ(accepted(Opened{}, 41).size(), limits::kLanesMax) << "lanes: one at least";
-  EXPECT_EQ(accepted(Opened{}, 62), std::set<int>{0}) << "marks that are not there";
+  EXPECT_EQ(accepted(Opened{}, 66), std::set<int>{0}) << "marks that are not there";
+  EXPECT_EQ(accepted(Ack{}, 36), (std::set<int>{0, 1, 2})) << "keep";
   const Block block{0, 0, 100, 100, Encoding::kZstd};
   EXPECT_EQ(accepted(block, 24), (std::set<int>{0, 1}));
   EXPECT_EQ(accepted(Final{}, 48), (std::set<int>{0, 1}));
@@ -118,7 +119,7 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   for (int value = 1; value < 256; ++value)
     if (fault_from_wire(static_cast<std::uint8_t>(value))) faults.insert(value);
   EXPECT_EQ(accepted(Abort{}, 0), faults);
-  EXPECT_EQ(faults.size(), 22u);
+  EXPECT_EQ(faults.size(), 24u);
 }
 
 template <class M>
@@ -184,6 +185,8 @@ TEST(Messages, BoundsOfTheOthers) {
   EXPECT_FALSE(taken(Ack{kBlocks + 1, 0, 0, {}}));
   EXPECT_FALSE(taken(Ack{0, 0, kBlocks + 1, {}}));
   EXPECT_FALSE(taken(Ack{5, 6, 10, {}}));
+  EXPECT_TRUE(taken(Ack{5, 5, 10, {}, 5, ~0U, Keep::kStore}));
+  EXPECT_FALSE(taken(Ack{5, 5, 10, {}, 6, 0, Keep::kStore})) << "durable before it was received";
   EXPECT_TRUE(taken(Ack{5, 5, 10, std::vector<std::uint64_t>(limits::kAckWordsMax, ~std::uint64_t{0})}));
   Message many = encode(Ack{5, 5, 10, std::vector<std::uint64_t>(limits::kAckWordsMax)});
   many[24] = static_cast<std::byte>(limits::kAckWordsMax + 1);

@@ -71,6 +71,7 @@ inline void randomise(SeededRandom& random, Opened& m) {
   m.credit = edgy(random, limits::kBlocksMax + 1);
   m.lanes = u8(1 + edgy(random, limits::kLanesMax));
   m.hold_s = random.chance(0.1) ? kForEver : u32(random.next());
+  m.life = u32(random.next());
   if (m.how != OpenedHow::kContinue) return;
   m.next_number = edgy(random, limits::kBlocksMax + 1);
   for (std::uint64_t count = edgy(random, kMarksMax + 1); count > 0; --count) {
@@ -91,6 +92,9 @@ inline void randomise(SeededRandom& random, Ack& m) {
   m.credit = edgy(random, limits::kBlocksMax + 1);
   m.beyond.resize(edgy(random, limits::kAckWordsMax + 1));
   random.fill(std::as_writable_bytes(std::span(m.beyond)));
+  m.durable = edgy(random, m.received + 1);
+  m.life = u32(random.next());
+  m.keep = static_cast<Keep>(random.below(3));
 }
 inline void randomise(SeededRandom& random, Final& m) {
   m.stream_bytes = random.next();
@@ -121,10 +125,13 @@ inline auto fields(const Open& m) {
 inline auto fields(const Opened& m) {
   std::vector<std::tuple<std::uint64_t, Id>> marks;
   for (const Mark& mark : m.marks) marks.emplace_back(mark.stream_bytes, mark.digest);
-  return std::make_tuple(m.how, m.leaf_key, m.credit, m.lanes, m.hold_s, m.next_number, m.offset, std::move(marks));
+  return std::make_tuple(m.how, m.leaf_key, m.credit, m.lanes, m.hold_s, m.next_number, m.offset, std::move(marks),
+                         m.life);
 }
 inline auto fields(const Block& m) { return std::tie(m.number, m.offset, m.raw_bytes, m.packed_bytes, m.encoding); }
-inline auto fields(const Ack& m) { return std::tie(m.received, m.delivered, m.credit, m.beyond); }
+inline auto fields(const Ack& m) {
+  return std::tie(m.received, m.delivered, m.credit, m.beyond, m.durable, m.life, m.keep);
+}
 inline auto fields(const Final& m) { return std::tie(m.stream_bytes, m.blocks, m.digest, m.producer); }
 inline auto fields(const FinalAck& m) { return std::tie(m.completion, m.stream_bytes); }
 inline auto fields(const Abort& m) { return std::tie(m.fault, m.text); }
