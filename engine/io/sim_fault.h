@@ -57,8 +57,8 @@ enum class SimCrash : std::uint8_t {
   kKilled,     // SIGKILL: its kernel closes the sockets (RST where bytes were unread, else FIN) and the pipes
   kReset,      // its sockets all send RST; its children see their pipes end
   kSilence,    // its sockets fall silent; its children see their pipes end
-  kPowerLoss,  // the machine is gone: silence, children too. After restart() its kernel answers old connections with
-               // RST
+  kPowerLoss,  // the machine is gone: silence, children too, and of its folders what was not synced (the other kinds
+               // keep all that was written). After restart() its kernel answers old connections with RST
 };
 
 // Sees, and may change, bytes as they leave; `offset` is that of the first one in its direction.

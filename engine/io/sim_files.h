@@ -1,5 +1,5 @@
 // The simulated disk, and Files over it for one run of a host. What was committed or saved survives a crash, nothing
-// else does. Single-threaded.
+// else does; but see SimFolderDisk for folders. Single-threaded.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "io/files.h"
 #include "io/sim_core.h"
+#include "io/sim_folder.h"
 
 namespace zferry::io {
 
@@ -20,6 +21,7 @@ struct SimDisk {
   bool state_folder_made = false;
   std::map<std::string, std::vector<std::byte>> records;  // of the state folder
   std::map<std::string, std::vector<std::byte>> files;    // committed output files
+  SimFolderDisk folders;                                  // of stores: here a crash may lose, tear and reorder
 
   bool prepare_fails = false;
   bool load_fails = false;
@@ -45,7 +47,9 @@ class SimFiles final : public Files, private StateFolder {
     const auto file = disk_.files.find(path);
     return file == disk_.files.end() ? std::nullopt : std::optional<std::uint64_t>(file->second.size());
   }
-  std::unique_ptr<Folder> folder(const std::string&) override { return nullptr; }
+  std::unique_ptr<Folder> folder(const std::string& path) override {
+    return std::make_unique<SimFolder>(core_, life_, disk_.folders, path);
+  }
   StateFolder& state() override { return *this; }
 
  private:

@@ -92,6 +92,7 @@ void SimHost::crash(SimCrash how) {
       if (process->life() == life_) process->crash(how);
     }
   }
+  if (how == SimCrash::kPowerLoss) disk_.folders.lose_power(core_.random());
   core_.cancel_all_of(*life_);
   core_.bury(std::exchange(interrupt_, nullptr));
 }
