@@ -58,8 +58,9 @@ VALIDATOR = read_schema()
 class End:
     """One running zferry, source or target."""
 
-    def __init__(self, arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL):
-        self.arguments = [BIN, *map(str, arguments)]
+    def __init__(self, arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, program=BIN):
+        """`program` is zferry, or what runs it with these arguments elsewhere."""
+        self.arguments = [program, *map(str, arguments)]
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(self.arguments, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
         self.lines, self.objects, self.code, self.stopped = [], [], None, False
