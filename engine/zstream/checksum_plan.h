@@ -29,10 +29,12 @@ struct ChecksumStep {
   std::uint64_t record = 0;
   std::uint64_t stream_offset = 0;
   Fletcher4 expected = {};
+  bool operator==(const ChecksumStep&) const = default;
 };
 
 struct ChecksumPlan {
   std::vector<ChecksumStep> steps;
+  bool operator==(const ChecksumPlan&) const = default;
 };
 
 // Sums of the kSum steps of a plan, in their order.

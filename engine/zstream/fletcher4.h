@@ -14,6 +14,7 @@ struct Fletcher4 {
   // Same value; the number of words does not count.
   bool same_value(const Fletcher4& other) const { return a == other.a && b == other.b && c == other.c && d == other.d; }
   bool is_zero() const { return (a | b | c | d) == 0; }
+  bool operator==(const Fletcher4&) const = default;  // the number of words counts
 };
 
 // The sums of these bytes from zero. A tail of fewer than 4 bytes is ignored, as ZFS does.

@@ -42,6 +42,7 @@ struct WalkSummary {
       false;  // an outer list was longer than kOuterListBytesMax: what it names was not looked for
   std::uint64_t missing_snapshots =
       0;  // that an outer list names and that never came; set by a finish() that fails for this alone
+  bool operator==(const WalkSummary&) const = default;
 };
 
 class RecordWalker {

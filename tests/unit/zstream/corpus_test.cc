@@ -1,5 +1,6 @@
-// The walker's fuzz corpus is made, not found: this test makes it, and holds the folder to it. With ZFERRY_WRITE_CORPUS
-// set it writes the files instead. Files that a fuzzer found lie beside them under other names.
+// The fuzz corpora of the walker, and of what it saves, are made, not found: this test makes them, and holds the
+// folders to them. With ZFERRY_WRITE_CORPUS set it writes the files instead. Files that a fuzzer found lie beside them
+// under other names.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <map>
 
 #include "unit/zstream/sample_streams.h"
+#include "zstream/walker.h"
 
 namespace zferry::zstream {
 namespace {
@@ -40,12 +42,36 @@ std::map<std::string, std::vector<std::byte>> corpus() {
   return inputs;
 }
 
-TEST(WalkerCorpus, IsWhatTheWriterMakes) {
-  const std::filesystem::path folder = std::filesystem::path(ZFERRY_TEST_DATA) / "fuzz" / "corpus" / "walker";
+// As fuzz_saved_walker.cc takes them apart: streams cut in two, the first part walked and saved.
+std::map<std::string, std::vector<std::byte>> saved_corpus() {
+  std::map<std::string, std::vector<std::byte>> inputs;
+  SeededRandom random(1);
+  for (const testing::Sample& sample : testing::sample_streams()) {
+    if (sample.name.starts_with("no-checksums") || sample.name.ends_with("without-list-swapped")) continue;
+    const ConstBytes stream(sample.bytes);
+    for (const std::size_t cut : {std::size_t{0}, std::size_t{100}, 3000 + random.below(500), stream.size() - 100}) {
+      if (cut < 200 && sample.name != "all-types") continue;
+      RecordWalker walker;
+      if (!walker.walk(stream.first(cut))) continue;
+      const std::vector<std::byte> saved = walker.save();
+      std::vector<std::byte>& input = inputs["made-" + sample.name + "-" + std::to_string(cut)];
+      input.resize(5);
+      input[0] = static_cast<std::byte>(inputs.size());
+      store(Bytes(input), 1, static_cast<std::uint32_t>(saved.size()));
+      input.insert(input.end(), saved.begin(), saved.end());
+      const ConstBytes rest = stream.subspan(cut).first(std::min<std::size_t>(stream.size() - cut, 2000));
+      input.insert(input.end(), rest.begin(), rest.end());
+    }
+  }
+  return inputs;
+}
+
+void hold(const std::string& folder_name, const std::map<std::string, std::vector<std::byte>>& inputs) {
+  const std::filesystem::path folder = std::filesystem::path(ZFERRY_TEST_DATA) / "fuzz" / "corpus" / folder_name;
   const bool write = std::getenv("ZFERRY_WRITE_CORPUS") != nullptr;
   if (write) std::filesystem::create_directories(folder);
   std::size_t files = 0, bytes = 0;
-  for (const auto& [name, input] : corpus()) {
+  for (const auto& [name, input] : inputs) {
     const std::string_view text = as_text(input);
     if (write)
       std::ofstream(folder / name, std::ios::binary).write(text.data(), static_cast<std::streamsize>(text.size()));
@@ -58,6 +84,9 @@ TEST(WalkerCorpus, IsWhatTheWriterMakes) {
   EXPECT_GE(files, 14u);
   EXPECT_LT(bytes, 200u * 1024);
 }
+
+TEST(WalkerCorpus, IsWhatTheWriterMakes) { hold("walker", corpus()); }
+TEST(WalkerCorpus, OfSavedWalksIsWhatIsSaved) { hold("saved_walker", saved_corpus()); }
 
 }  // namespace
 }  // namespace zferry::zstream

@@ -1,18 +1,15 @@
 // Real send streams, kept compressed: each with what `zstream dump` counted in it. A few small ones lie in
 // tests/data/streams; more are taken from $ZFERRY_SHARED/streams where that exists.
 #include <gtest/gtest.h>
-#include <zstd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <sstream>
 
 #include "base/limits.h"
 #include "unit/zstream/follow.h"
+#include "unit/zstream/real_streams.h"
 #include "unit/zstream/sample_streams.h"
 
 namespace zferry::zstream {
@@ -21,28 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 using testing::follow;
 using testing::Followed;
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::vector<std::byte> unpacked(const fs::path& path) {
-  const std::string packed = read_text(path);
-  std::vector<std::byte> out, buffer(1 << 20);
-  ZSTD_DCtx* context = ZSTD_createDCtx();
-  ZSTD_inBuffer in{packed.data(), packed.size(), 0};
-  std::size_t left = 1;
-  while (left != 0 && !ZSTD_isError(left)) {
-    ZSTD_outBuffer piece{buffer.data(), buffer.size(), 0};
-    left = ZSTD_decompressStream(context, &piece, &in);
-    out.insert(out.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(piece.pos));
-    if (in.pos == in.size && piece.pos == 0) break;
-  }
-  ZSTD_freeDCtx(context);
-  if (left != 0) throw std::runtime_error(path.string() + " cannot be decompressed");
-  return out;
-}
+using testing::read_text;
+using testing::shared;
+using testing::unpacked;
 
 // "Total DRR_WRITE records = 753 (…)" and the like, by what stands between "Total " and " = ".
 std::map<std::string, std::uint64_t> totals(const fs::path& dump) {
@@ -121,11 +99,6 @@ void check_folder(const fs::path& folder, int streams_min) {
   }
   EXPECT_GE(streams, streams_min);
   std::printf("%d streams, %llu checksums found right\n", streams, static_cast<unsigned long long>(checksums));
-}
-
-fs::path shared() {
-  if (const char* set = std::getenv("ZFERRY_SHARED")) return set;
-  return fs::path(ZFERRY_TEST_DATA) / ".." / ".." / "shared";
 }
 
 TEST(RealStreams, OfTheTestData) { check_folder(fs::path(ZFERRY_TEST_DATA) / "data" / "streams", 2); }
