@@ -137,5 +137,74 @@ TEST(LeafChain, EveryChangeShows) {
   EXPECT_EQ(digests.size(), 2u + 100 + 100 + 1);
 }
 
+// At every leaf's end the chain changes hands; nothing may tell the two apart, whatever follows.
+TEST(LeafChain, GoesOnWhereItWasSaved) {
+  SeededRandom random(5);
+  int compared = 0;
+  for (int i = 0; i < 60; ++i) {
+    const std::size_t leaf_bytes = 1 + random.below(40);
+    const SecretBytes key = SecretBytes::random(random);
+    const Blob stream = random_blob(random, leaf_bytes * random.below(40) + random.below(leaf_bytes));
+    LeafChain chain(key.copy(), leaf_bytes), relay(key.copy(), leaf_bytes);
+    for (std::size_t at = 0;; at += leaf_bytes) {
+      ASSERT_TRUE(relay.at_leaf_bound());
+      const Blob saved = relay.save();
+      ASSERT_LT(saved.size(), 1000u);
+      Result<LeafChain> restored = LeafChain::restore(key.copy(), leaf_bytes, saved);
+      ASSERT_TRUE(restored) << restored.error().what;
+      relay = std::move(*restored);
+      ASSERT_EQ(relay.save(), saved);
+      ASSERT_EQ(relay.stream_bytes(), at);
+      ASSERT_EQ(relay.digest(), chain.digest());
+      ++compared;
+      if (stream.size() - at < leaf_bytes) break;
+      const ConstBytes bytes = ConstBytes(stream).subspan(at, leaf_bytes);
+      chain.add_bytes(bytes);
+      if (random.chance(0.5)) {
+        relay.add_leaf(leaf_of(key, at / leaf_bytes, bytes));
+      } else {
+        relay.add_bytes(bytes);
+      }
+    }
+    const ConstBytes last = ConstBytes(stream).last(stream.size() % leaf_bytes);
+    relay.add_bytes(last);
+    EXPECT_EQ(relay.at_leaf_bound(), last.empty());
+    ASSERT_EQ(relay.digest(), plain_digest(key, leaf_bytes, stream));
+  }
+  EXPECT_GT(compared, 800);
+}
+
+TEST(LeafChain, WhatWasNotSavedSoIsRefused) {
+  SeededRandom random(6);
+  const SecretBytes key = SecretBytes::random(random), other = SecretBytes::random(random);
+  LeafChain chain(key.copy(), 16);
+  chain.add_bytes(random_blob(random, 16 * 30));
+  const Blob saved = chain.save();
+  std::size_t refused = 0;
+  auto refuse = [&refused](const SecretBytes& with, std::size_t leaf_bytes, const Blob& bytes) {
+    const Result<LeafChain> restored = LeafChain::restore(with.copy(), leaf_bytes, bytes);
+    ASSERT_FALSE(restored);
+    ASSERT_EQ(restored.error().fault, Fault::kStoreFailed);
+    ++refused;
+  };
+  ASSERT_TRUE(LeafChain::restore(key.copy(), 16, saved));
+  refuse(other, 16, saved);
+  refuse(key, 8, saved);
+  for (std::size_t bit = 0; bit < 8 * saved.size(); ++bit) {
+    Blob damaged = saved;
+    damaged[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
+    refuse(key, 16, damaged);
+  }
+  for (std::size_t bytes = 0; bytes < saved.size(); ++bytes) {
+    Blob shorter = saved;
+    shorter.resize(bytes);
+    refuse(key, 16, shorter);
+  }
+  Blob longer = saved;
+  longer.push_back(std::byte{0});
+  refuse(key, 16, longer);
+  EXPECT_EQ(refused, 3 + 9 * saved.size());
+}
+
 }  // namespace
 }  // namespace zferry::seal
