@@ -31,10 +31,14 @@ void SimRemains::fill(Bytes into, std::uint64_t at, SeededRandom& random) const 
 
 Bytes SimDiskFile::range(std::uint64_t begin, std::uint64_t end) { return Bytes(content_).subspan(begin, end - begin); }
 
-void SimDiskFile::append(ConstBytes bytes) {
+void SimDiskFile::append(ConstBytes bytes, bool goes_on) {
   if (bytes.empty()) return;
   const std::uint64_t begin = content_.size();
   content_.insert(content_.end(), bytes.begin(), bytes.end());
+  if (goes_on && !pieces_.empty()) {
+    pieces_.back().end = content_.size();
+    return;
+  }
   pieces_.push_back({begin, content_.size(), Fate::kOpen});
 }
 
@@ -75,13 +79,14 @@ void SimDiskFile::tear(std::uint64_t begin, std::uint64_t end, SeededRandom& ran
 void SimDiskFile::lose_power(SeededRandom& random, const SimRemains& remains) {
   if (pieces_.empty()) return;  // nothing to decide: it takes nothing from the random source
   const std::uint64_t length = surviving_length(random);
-  enum class Mood : std::uint8_t { kKeepsAll, kLosesAll, kTears };
-  const auto mood = static_cast<Mood>(std::min<std::uint64_t>(random.below(4), 2));
+  enum class Mood : std::uint8_t { kKeepsAll, kLosesAll, kHoles, kTears };
+  const auto mood = static_cast<Mood>(random.below(4));
   for (const Piece& piece : pieces_) {
     if (piece.begin >= length) break;
     const std::uint64_t end = std::min(piece.end, length);
     if (piece.fate == Fate::kWritten) continue;
-    if (piece.fate == Fate::kLost || mood == Mood::kLosesAll) {
+    const bool hole = mood == Mood::kHoles && random.chance(0.5);
+    if (piece.fate == Fate::kLost || mood == Mood::kLosesAll || hole) {
       remains.fill(range(piece.begin, end), piece.begin, random);
     } else if (mood == Mood::kTears) {
       tear(piece.begin, end, random, remains);

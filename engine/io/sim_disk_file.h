@@ -29,12 +29,13 @@ class SimDiskFile {
   // That survive whatever comes.
   std::uint64_t synced_bytes() const { return synced_bytes_; }
 
-  void append(ConstBytes bytes);
+  // `goes_on`: more of the last append(), of which this is the rest.
+  void append(ConstBytes bytes, bool goes_on = false);
   void sync();
   // As Linux does it: what was not yet written counts as clean from now on, so it never will be, and the next sync()
   // succeeds. It may be read still, for a while.
   void fail_sync(SeededRandom& random, const SimRemains& remains);
-  // Some length from what was synced to what was written; below it each piece survives, is garbage, or is torn.
+  // Some length from what was synced to what was written; below it each append() survives, is garbage, or is torn.
   void lose_power(SeededRandom& random, const SimRemains& remains);
 
  private:

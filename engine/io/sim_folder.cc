@@ -83,7 +83,7 @@ Status SimFolderFile::append(ConstBytes from) {
   const std::size_t first = calls_.random().below(count + 1);
   file_->append(from.first(first));
   if (Status status = calls_.amid(Kind::kAppend, name_); !status.ok()) return status;
-  file_->append(from.subspan(first, count - first));
+  file_->append(from.subspan(first, count - first), first > 0);
   Status status = calls_.end(Kind::kAppend, name_, error_number);
   if (status.ok()) {
     bytes_ += count;

@@ -47,10 +47,10 @@ struct SimFolderCall {
 };
 
 struct SimFolderFault {
-  std::optional<SimFolderCallKind> kind;  // nothing: any
-  std::uint64_t number = 1;               // of that kind's calls, from 1, over all runs: compare calls()
-  std::uint64_t count = 1;                // so many fail from there on
-  bool full = false;                      // ENOSPC; else EIO
+  std::optional<SimFolderCallKind> kind{};  // nothing: any
+  std::uint64_t number = 1;                 // of that kind's calls, from 1, over all runs: compare calls()
+  std::uint64_t count = 1;                  // so many fail from there on
+  bool full = false;                        // ENOSPC; else EIO
 };
 
 // One folder: what processes see, and what is on disk.
