@@ -122,9 +122,9 @@ class Plug(unittest.TestCase):
     def tell_ends(self):
         return "".join(f"\n{name}: {end.told()}" for name, end in (("source", self.source), ("target", self.target)) if end)
 
-    def await_acked(self, wanted):
-        arrived = self.source.await_object(lambda o: o.get("type") == "progress" and o["acked_bytes"] >= wanted, PATIENCE_S)
-        self.assertIsNotNone(arrived, f"{wanted} bytes were never acknowledged{self.tell_ends()}")
+    def await_progress(self, wanted, what):
+        arrived = self.source.await_object(lambda o: o.get("type") == "progress" and wanted(o), PATIENCE_S)
+        self.assertIsNotNone(arrived, f"waited for {what} in vain{self.tell_ends()}")
         self.assertIsNone(self.target.process.poll(), f"the target ended by itself{self.tell_ends()}")
         self.assertIsNone(self.source.process.poll(), f"the source ended too soon{self.tell_ends()}")
 
@@ -142,9 +142,10 @@ class Plug(unittest.TestCase):
         self.say(f"{len(told['content'])} files, folders, links or devices compared, all equal; guid {told['guid']}; stream "
                  f"{self.size} bytes, crossed {self.source.end['wire_bytes']}, {self.source.resume}")
 
-    def pull(self, wanted, silence_s):
-        self.await_acked(wanted)
-        time.sleep(self.rng.uniform(0, 3))
+    def await_acked(self, wanted):
+        self.await_progress(lambda o: o["acked_bytes"] >= wanted, f"{wanted} bytes to be acknowledged")
+
+    def pull(self, silence_s=0):
         self.machine.pull_plug(silence_s)
         before, words = self.source.progress, messages(self.target)
         self.target.close()
@@ -152,8 +153,8 @@ class Plug(unittest.TestCase):
         saved = self.machine.ask("look", self.copy)
         self.say(f"pulled at {before['acked_bytes']} of {self.size} bytes acknowledged{f', {silence_s} s silent' if silence_s else ''}; "
                  f"applied by ZFS: {saved['token_bytes']}; crossed until then: {before['wire_bytes']}; the target had said {words}")
-        self.assertFalse(saved["received"], "not in the middle")
         self.start_target()
+        return saved
 
     def check_pulled(self, kind):
         if not self.stores:
@@ -161,7 +162,10 @@ class Plug(unittest.TestCase):
         self.begin(kind)
         silent = self.rng.randrange(3)
         for number, part in enumerate((0.2, self.rng.uniform(0.3, 0.7), 0.8)):
-            self.pull(int(part * self.size), 2 * PEER_TIMEOUT_S if number == silent else 0)
+            self.await_acked(int(part * self.size))
+            time.sleep(self.rng.uniform(0, 3))
+            saved = self.pull(2 * PEER_TIMEOUT_S if number == silent else 0)
+            self.assertFalse(saved["received"], "not in the middle")
         self.finish()
 
     def test_1_disks(self):
@@ -187,6 +191,18 @@ class Plug(unittest.TestCase):
 
     def test_volume(self):
         self.check_pulled("volume")
+
+    def test_ends(self):
+        """Before ZFS has anything that could be continued, and when it has all, or nearly, of which nobody was told."""
+        if not self.stores:
+            self.skipTest("this zferry has no --store")
+        self.begin("packed")
+        self.await_acked(1)
+        self.pull()
+        self.await_progress(lambda o: o["stage"] == "finishing", "the end")
+        time.sleep(self.rng.uniform(0, 1))
+        self.pull()
+        self.finish()
 
 
 if __name__ == "__main__":
