@@ -29,7 +29,7 @@ T load(ConstBytes from, std::size_t offset = 0) {
 
 // REQUIRES: offset + sizeof(T) <= to.size().
 template <class T>
-void store(Bytes to, std::size_t offset, T value) {
+void store_at(Bytes to, std::size_t offset, T value) {
   ZF_ASSERT(offset <= to.size() && sizeof(T) <= to.size() - offset);
   std::memcpy(to.data() + offset, &value, sizeof(T));
 }

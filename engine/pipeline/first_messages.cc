@@ -30,7 +30,7 @@ Pattern pattern_of(const Credentials& credentials) { return credentials.secret ?
 std::vector<std::byte> padded(const wire::Message& payload, std::size_t room) {
   ZF_ASSERT(payload.size() + 2 <= room);
   std::vector<std::byte> out(room);
-  store(Bytes(out), 0, static_cast<std::uint16_t>(payload.size()));
+  store_at(Bytes(out), 0, static_cast<std::uint16_t>(payload.size()));
   std::copy(payload.begin(), payload.end(), out.begin() + 2);
   return out;
 }

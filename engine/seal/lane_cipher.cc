@@ -31,7 +31,7 @@ class Lane {
   ConstBytes associated(ConstBytes header) {
     ZF_ASSERT(header.size() <= kHeaderBytesMax);
     std::ranges::copy(header, associated_.begin());
-    store(Bytes(associated_), header.size(), sequence_);
+    store_at(Bytes(associated_), header.size(), sequence_);
     return ConstBytes(associated_).first(header.size() + sizeof sequence_);
   }
   std::uint64_t sequence() const { return sequence_; }
@@ -69,7 +69,7 @@ SecretBytes epoch_key(const SecretBytes& lane_key, Cipher cipher, std::uint64_t 
 
 AeadNonce frame_nonce(std::uint64_t sequence) {
   AeadNonce nonce{};
-  store(Bytes(nonce), 4, sequence);
+  store_at(Bytes(nonce), 4, sequence);
   return nonce;
 }
 

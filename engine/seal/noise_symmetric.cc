@@ -51,7 +51,7 @@ void hkdf(ConstBytes chaining_key, ConstBytes material, std::array<SecretHash, N
 
 Nonce nonce_of(std::uint64_t counter) {
   Nonce nonce{};
-  store(Bytes(nonce), 4, counter);
+  store_at(Bytes(nonce), 4, counter);
   return nonce;
 }
 

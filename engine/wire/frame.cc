@@ -41,8 +41,8 @@ std::string_view frame_type_name(FrameType type) {
 std::array<std::byte, kFrameHeaderBytes> encode_frame_header(FrameType type, std::size_t plaintext_bytes) {
   ZF_ASSERT(known(static_cast<std::uint8_t>(type)) && fits(type, plaintext_bytes));
   std::array<std::byte, kFrameHeaderBytes> header{};
-  store(Bytes(header), 0, static_cast<std::uint32_t>(plaintext_bytes + kSealTagBytes));
-  store(Bytes(header), 4, static_cast<std::uint8_t>(type));
+  store_at(Bytes(header), 0, static_cast<std::uint32_t>(plaintext_bytes + kSealTagBytes));
+  store_at(Bytes(header), 4, static_cast<std::uint8_t>(type));
   return header;
 }
 

@@ -12,9 +12,9 @@ class StreamWriter::Header {
 
   template <class T>
   void set(std::size_t offset, T value) {
-    store(Bytes(bytes_), offset, swapped_ ? swap_bytes(value) : value);
+    store_at(Bytes(bytes_), offset, swapped_ ? swap_bytes(value) : value);
   }
-  void set_byte(std::size_t offset, std::uint8_t value) { store(Bytes(bytes_), offset, value); }
+  void set_byte(std::size_t offset, std::uint8_t value) { store_at(Bytes(bytes_), offset, value); }
   void set_text(std::size_t offset, std::string_view text) {
     std::copy_n(as_bytes(text).begin(), text.size(), bytes_.begin() + static_cast<std::ptrdiff_t>(offset));
   }
@@ -160,7 +160,7 @@ void StreamWriter::put_record(ConstBytes header, ConstBytes payload, bool checks
 
 void StreamWriter::put_checksum(std::size_t at) {
   for (std::uint64_t part : {running_.a, running_.b, running_.c, running_.d}) {
-    store(Bytes(out_), at, options_.swapped ? swap_bytes(part) : part);
+    store_at(Bytes(out_), at, options_.swapped ? swap_bytes(part) : part);
     at += sizeof part;
   }
 }

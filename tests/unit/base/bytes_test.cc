@@ -11,7 +11,7 @@ namespace {
 TEST(Bytes, LoadAndStoreAtAnyOffset) {
   std::array<std::byte, 16> buffer{};
   for (std::size_t at = 0; at + 8 <= buffer.size(); ++at) {
-    store(Bytes(buffer), at, std::uint64_t{0x0807060504030201} + at);
+    store_at(Bytes(buffer), at, std::uint64_t{0x0807060504030201} + at);
     EXPECT_EQ(load<std::uint64_t>(buffer, at), 0x0807060504030201 + at);
     EXPECT_EQ(buffer[at], static_cast<std::byte>(1 + at));  // little-endian
   }
@@ -22,7 +22,7 @@ TEST(Bytes, LoadAndStoreStayInside) {
   EXPECT_DEATH(load<std::uint64_t>(buffer), "does not hold");
   EXPECT_DEATH(load<std::uint8_t>(buffer, 7), "does not hold");
   EXPECT_DEATH(load<std::uint32_t>(buffer, ~std::size_t{0}), "does not hold");
-  EXPECT_DEATH(store(Bytes(buffer), 4, std::uint32_t{1}), "does not hold");
+  EXPECT_DEATH(store_at(Bytes(buffer), 4, std::uint32_t{1}), "does not hold");
 }
 
 TEST(Bytes, Swap) {
