@@ -86,6 +86,7 @@ inline constexpr std::uint64_t kHeaderSubstream = 1;
 inline constexpr std::uint64_t kHeaderCompound = 2;
 constexpr std::uint64_t header_kind(std::uint64_t versioninfo) { return versioninfo & 3; }
 constexpr bool has_feature(std::uint64_t versioninfo, unsigned bit) { return (versioninfo >> (2 + bit) & 1) != 0; }
+inline constexpr unsigned kFeatureDedup = 0;
 inline constexpr unsigned kFeatureResuming = 20;
 inline constexpr unsigned kFeatureCompressed = 22;
 inline constexpr unsigned kFeatureRaw = 24;

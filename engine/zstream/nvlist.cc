@@ -10,6 +10,7 @@ namespace zferry::zstream {
 
 namespace {
 
+constexpr std::uint32_t kTypeFlag = 1;
 constexpr std::uint32_t kTypeNumber = 8;
 constexpr std::uint32_t kTypeText = 9;
 constexpr std::uint32_t kTypeList = 19;
@@ -84,7 +85,9 @@ class XdrReader {
         return damaged(start, "a pair claims " + std::to_string(pair_bytes) + " bytes");
       }
       Cursor inner = in.cut(pair_bytes - 8);
-      if (Status status = pair(inner, depth); !status) return status;
+      Result<std::string_view> name = pair(inner, depth);
+      if (!name) return name.take_error();
+      visitor_.pair(depth, *name, start, in.at());
     }
   }
 
@@ -98,7 +101,8 @@ class XdrReader {
     return value;
   }
 
-  Status pair(Cursor& in, int depth) {
+  // Gives its name.
+  Result<std::string_view> pair(Cursor& in, int depth) {
     const std::size_t start = in.at();
     std::optional<std::string_view> name = text(in);
     if (!name || in.left() < 8) return damaged(start, "a pair is cut in its name");
@@ -111,12 +115,14 @@ class XdrReader {
       std::optional<std::string_view> value = text(in);
       if (!value) return damaged(start, "a text is cut");
       visitor_.text(depth, *name, *value);
+    } else if (type == kTypeFlag) {
+      visitor_.flag(depth, *name);
     } else if (type == kTypeList) {
       visitor_.enter(depth, *name);
-      if (Status status = list(in, depth + 1); !status) return status;
+      if (Status status = list(in, depth + 1); !status) return status.take_error();
       visitor_.leave(depth);
     }
-    return {};
+    return *name;
   }
 
   NvVisitor& visitor_;
@@ -154,6 +160,7 @@ class NativeReader {
       if (padded > inner.left()) return damaged(start, "a pair is cut in its name");
       std::string_view name = up_to_nul(inner.take_text(padded).substr(0, name_bytes));
       if (Status status = value(inner, in, depth, {name, type, count, start}); !status) return status;
+      visitor_.pair(depth, name, start, in.at());
     }
   }
 
@@ -168,6 +175,8 @@ class NativeReader {
       visitor_.number(depth, pair.name, inner.take<std::uint64_t>());
     } else if (pair.type == kTypeText) {
       visitor_.text(depth, pair.name, up_to_nul(inner.take_text(inner.left())));
+    } else if (pair.type == kTypeFlag) {
+      visitor_.flag(depth, pair.name);
     } else if (pair.type == kTypeList || pair.type == kTypeListArray) {
       const std::uint32_t lists = pair.type == kTypeList ? 1 : pair.count;
       if (pair.type == kTypeList && inner.left() < kNativeListBytes) return damaged(pair.start, "a list is cut");
@@ -187,8 +196,10 @@ class NativeReader {
 
 void NvVisitor::number(int, std::string_view, std::uint64_t) {}
 void NvVisitor::text(int, std::string_view, std::string_view) {}
+void NvVisitor::flag(int, std::string_view) {}
 void NvVisitor::enter(int, std::string_view) {}
 void NvVisitor::leave(int) {}
+void NvVisitor::pair(int, std::string_view, std::size_t, std::size_t) {}
 
 Status read_nvlist(ConstBytes packed, NvVisitor& visitor) {
   if (packed.size() < kStreamHeaderBytes) return damaged(0, "shorter than its own header");
