@@ -75,7 +75,7 @@ class Store {
                                              RandomSource& random);
   ~Store();
   std::vector<SessionSummary> sessions() const;
-  // A new session. REQUIRES: there is none of this id. Durable with its first commit().
+  // Sessions die before their store. A new one. REQUIRES: there is none of this id. Durable with its first commit().
   Result<std::unique_ptr<Session>> begin(const SessionId& id, const std::string& label);
   // One that was found at open(), under new keys. REQUIRES: it is there, undamaged, and not in use.
   Result<std::unique_ptr<Session>> resume(const SessionId& id);
@@ -128,14 +128,14 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
-// Reads everything that counts and opens it. Gives how much was looked at; what is damaged is named in the summaries of
-// `damaged`, with the first error of each. Errors: as Store.
+// Reads everything that counts and opens it; changes nothing. Gives how much was looked at; what is damaged is named in
+// the summaries of `damaged`, with the first error of each. Errors: as Store.
 struct Verification {
   std::uint64_t sessions = 0;
   std::uint64_t blocks = 0;
   std::uint64_t packed_bytes = 0;
   std::vector<std::pair<SessionId, Error>> damaged;
 };
-Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key, RandomSource& random);
+Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key);
 
 }  // namespace zferry::store

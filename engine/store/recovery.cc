@@ -1,0 +1,110 @@
+#include "store/recovery.h"
+
+#include <algorithm>
+
+#include "store/file_names.h"
+#include "store/journal.h"
+
+namespace zferry::store {
+namespace {
+
+Status write_format(io::Folder& folder, const seal::SecretBytes& key, const StoreId& id) {
+  if (Status status = folder.remove(kNewFormatName); !status) return status;
+  auto file = folder.create(kNewFormatName);
+  if (!file) return file.take_error();
+  if (Status status = (*file)->append(encode_format(key, id)); !status) return status;
+  if (Status status = (*file)->sync(); !status) return status;
+  if (Status status = folder.rename(kNewFormatName, kFormatName); !status) return status;
+  return folder.sync();
+}
+
+}  // namespace
+
+Result<StoreKeys> open_format(io::Folder& folder, const seal::SecretBytes& key, RandomSource* random) {
+  auto entries = folder.list();
+  if (!entries) return entries.take_error();
+  const bool there = std::ranges::any_of(*entries, [](const auto& entry) { return entry.name == kFormatName; });
+  const bool empty = std::ranges::all_of(*entries, [](const auto& entry) { return entry.name == kNewFormatName; });
+  if (!there && empty && random) {
+    StoreId id;
+    random->fill(id);
+    if (Status status = write_format(folder, key, id); !status) return status.take_error();
+    return StoreKeys(key, id);
+  }
+  if (!there) {
+    return Error{Fault::kStoreFailed, escaped(folder.path()) + ": no store: there is no file \"format\" in it",
+                 "give --store a new or an empty folder, or one that zferry made"};
+  }
+  auto file = folder.open(kFormatName);
+  if (!file) return file.take_error();
+  std::array<std::byte, kFormatBytes + 1> bytes;
+  auto count = (*file)->read(0, bytes);
+  if (!count) return count.take_error();
+  auto id = decode_format(ConstBytes(bytes).first(*count), key);
+  if (!id) {
+    Error error = id.take_error();
+    error.what = escaped(folder.path()) + "/" + error.what;
+    return error;
+  }
+  return StoreKeys(key, *id);
+}
+
+std::uint64_t SessionFiles::bytes() const {
+  std::uint64_t sum = journal_bytes.value_or(0);
+  for (const auto& [number, bytes] : segment_bytes) sum += bytes;
+  return sum;
+}
+
+Result<StoreFiles> list_files(io::Folder& folder, const StoreKeys& keys) {
+  auto entries = folder.list();
+  if (!entries) return entries.take_error();
+  StoreFiles files;
+  for (const io::FolderEntry& entry : *entries) {
+    if (is_unfinished(entry.name)) files.unfinished.push_back(entry.name);
+    if (entry.name == kFormatName) files.other_bytes += entry.bytes;
+    const auto named = parse_name(keys, entry.name);
+    if (!named) continue;  // not ours
+    SessionFiles& session = files.sessions[named->session];
+    if (named->kind == FileKind::kJournal) session.journal_bytes = entry.bytes;
+    if (named->kind == FileKind::kSegment) session.segment_bytes[named->number] = entry.bytes;
+  }
+  return files;
+}
+
+Result<SessionContent> recover_session(io::Folder& folder, const StoreKeys& keys, const SessionId& session,
+                                       const SessionFiles& files) {
+  auto content = read_journal(folder, keys, session);
+  if (!content) return content.take_error();
+  for (auto& [number, segment] : content->segments()) {
+    const auto found = files.segment_bytes.find(number);
+    if (found != files.segment_bytes.end()) segment.file_bytes = found->second;
+    // What the journal names was synced before it: that it is missing is damage, not a crash.
+    if (segment.blocks > 0 && segment.file_bytes < segment.end)
+      return failed(segment_name(keys, session, number),
+                    "missing, or cut off at " + std::to_string(segment.file_bytes));
+  }
+  return content;
+}
+
+std::vector<std::uint32_t> unneeded_segments(const SessionFiles& files, const SessionContent& content) {
+  std::vector<std::uint32_t> unneeded;
+  for (const auto& [number, bytes] : files.segment_bytes) {
+    const auto segment = content.segments().find(number);
+    if (segment == content.segments().end() || segment->second.blocks == 0) unneeded.push_back(number);
+  }
+  return unneeded;
+}
+
+SessionSummary summary_of(const SessionId& id, const SessionContent& content) {
+  SessionSummary summary;
+  summary.id = id;
+  summary.label = content.label;
+  summary.begun_unix_s = content.begun_unix_s;
+  summary.first_number = content.first();
+  summary.next_number = content.next();
+  summary.blocks = content.blocks().size();
+  summary.packed_bytes = content.packed_bytes();
+  return summary;
+}
+
+}  // namespace zferry::store

@@ -1,0 +1,153 @@
+// A session's blocks: in, and out again. What makes them count is in session_commit.cc.
+#include <algorithm>
+
+#include "store/file_names.h"
+#include "store/state.h"
+
+namespace zferry::store {
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {
+  state_->store.live[state_->id] = state_.get();
+}
+
+Session::~Session() {
+  Store::State& store = state_->store;
+  store.live.erase(state_->id);
+  if (state_->journal_bytes > 0) {
+    store.known[state_->id] = state_->committed;
+    return;
+  }
+  // Never committed: there is no such session. What cannot be removed now goes when the store is opened.
+  store.known.erase(state_->id);
+  for (const auto& [number, segment] : state_->content.segments())
+    if (Status status = store.remove_segment(state_->id, number, segment.file_bytes); !status) return;
+}
+
+SessionSummary Session::State::summary() const {
+  SessionSummary all = summary_of(id, content);
+  all.disk_bytes = journal_bytes;
+  for (const auto& [number, facts] : content.segments()) all.disk_bytes += facts.file_bytes;
+  return all;
+}
+
+Status Session::State::room_for(std::size_t packed_bytes) const {
+  const std::uint64_t wanted = packed_bytes + seal::kTagBytes + (segment ? 0 : kHeaderBytes);
+  const std::uint64_t taken = store.used + store.reserve();
+  if (taken > store.settings.capacity_bytes || wanted > store.settings.capacity_bytes - taken) {
+    return Error{Fault::kStoreFull,
+                 escaped(store.folder.path()) + ": the store's capacity of " +
+                     std::to_string(store.settings.capacity_bytes) + " bytes is reached",
+                 {}};
+  }
+  auto free = store.folder.free_bytes();
+  if (!free) return free.take_error();
+  if (*free < limits::kStoreReserveBytes || *free - limits::kStoreReserveBytes < wanted) {
+    return Error{Fault::kStoreFull,
+                 escaped(store.folder.path()) + ": its disk has " + std::to_string(*free) + " bytes left",
+                 "make room on the store's disk, or give zferry another folder for its store"};
+  }
+  return {};
+}
+
+Status Session::State::append(const BlockFacts& block, ConstBytes packed) {
+  ZF_ASSERT(block.number < limits::kBlocksMax && packed.size() == block.packed_bytes && !packed.empty() &&
+            packed.size() <= limits::kBlockBytesMax);
+  if (Status status = store.usable(); !status) return status;
+  if (content.has(block.number)) return {};
+  if (Status status = room_for(packed.size()); !status) {
+    if (status.error().fault == Fault::kStoreFull) return status;
+    return store.over(status.take_error());
+  }
+  if (!segment)
+    if (Status status = open_segment(); !status) return status;
+  SegmentFacts& facts = content.segments().at(segment->number);
+  auto at = segment->file.append({}, encode(block), packed);
+  if (!at) return close_torn_segment(at.take_error(), packed.size());
+  const Place place{segment->number, static_cast<std::uint32_t>(*at)};
+  segment->synced = false;
+  store.used += segment->file.bytes() - facts.file_bytes;
+  facts.file_bytes = segment->file.bytes();
+  content.add(block, place);
+  if (!std::exchange(facts.named, true)) pending.segment(segment->number, facts.check);
+  pending.block(block, place);
+  changed = true;
+  if (segment->file.bytes() >= store.settings.segment_bytes) {
+    unsynced.push_back(std::move(segment->file));
+    segment.reset();
+  }
+  return {};
+}
+
+Status Session::State::open_segment() {
+  const std::uint32_t number = next_segment++;
+  ZF_ASSERT(number != 0);  // 2^32 segments of 64 MiB
+  auto file = SealedFile::create(store.folder, segment_name(store.keys, id, number),
+                                 make_header(store.keys, FileKind::kSegment, number, id, store.random));
+  if (!file) {
+    if (file.error().fault == Fault::kStoreFull) return file.take_error();
+    return store.over(file.take_error());
+  }
+  folder_synced = false;
+  store.used += file->bytes();
+  SegmentFacts& facts = content.segments()[number];
+  facts.check = file->check();
+  facts.file_bytes = file->bytes();
+  segment.emplace(OpenSegment{number, std::move(*file), false});
+  return {};
+}
+
+// The disk is full: what was written before still counts, what was torn is never named, and nothing follows it.
+Status Session::State::close_torn_segment(Error error, std::size_t packed_bytes) {
+  if (error.fault != Fault::kStoreFull) return store.over(std::move(error));
+  SegmentFacts& facts = content.segments().at(segment->number);
+  if (facts.named) {
+    const std::uint64_t torn_bytes = packed_bytes + seal::kTagBytes;  // at most
+    facts.file_bytes += torn_bytes;
+    store.used += torn_bytes;
+    if (!segment->synced) unsynced.push_back(std::move(segment->file));
+  } else {
+    const std::uint32_t number = segment->number;
+    if (Status status = store.remove_segment(id, number, facts.file_bytes); !status) return status;
+    content.segments().erase(number);
+  }
+  segment.reset();
+  return error;
+}
+
+Status Session::State::read(std::uint64_t number, Bytes into) {
+  const BlockFacts& block = content.blocks().at(number);
+  const Place& place = content.place_of(number);
+  if (!reader || reader->number() != place.segment) {
+    auto opened =
+        SegmentReader::open(store.folder, store.keys, id, place.segment, content.segments().at(place.segment).check);
+    if (!opened) return opened.take_error();
+    reader.emplace(std::move(*opened));
+  }
+  return reader->read(block, place.at, into);
+}
+
+Status Session::append(const BlockFacts& block, ConstBytes packed) { return state_->append(block, packed); }
+bool Session::has_room(std::size_t packed_bytes) const { return state_->room_for(packed_bytes).ok(); }
+void Session::truncate(std::uint64_t number) {
+  state_->content.truncate(number);
+  state_->pending.truncate(number);
+  state_->changed = true;
+}
+void Session::set_note(Note note, ConstBytes value) {
+  state_->content.notes[note].assign(value.begin(), value.end());
+  state_->pending.note(note, value);
+  state_->changed = true;
+}
+std::optional<std::vector<std::byte>> Session::note(Note note) const {
+  const auto found = state_->content.notes.find(note);
+  if (found == state_->content.notes.end()) return {};
+  return found->second;
+}
+Status Session::commit() { return state_->commit(); }
+Status Session::checkpoint(std::uint64_t number, ConstBytes state) { return state_->checkpoint(number, state); }
+std::uint64_t Session::first_number() const { return state_->content.first(); }
+const std::vector<std::byte>& Session::checkpoint_state() const { return state_->content.state(); }
+const std::map<std::uint64_t, BlockFacts>& Session::blocks() const { return state_->content.blocks(); }
+Status Session::read(std::uint64_t number, Bytes into) { return state_->read(number, into); }
+
+}  // namespace zferry::store
