@@ -133,7 +133,7 @@ TEST(ChainMarks, WhatWasNotSavedSoIsRefused) {
   for (std::size_t bytes = 0; bytes < saved.size(); ++bytes) refuse(16, ConstBytes(saved).first(bytes));
   auto changed = [&saved](std::size_t at, std::uint64_t value) {
     std::vector<std::byte> bytes = saved;
-    store(Bytes(bytes), at, value);
+    store_at(Bytes(bytes), at, value);
     return bytes;
   };
   constexpr std::size_t kFirst = 4 + 8 + 4, kEach = 8 + sizeof(StreamDigest);  // version, leaf length, count

@@ -57,7 +57,7 @@ std::map<std::string, std::vector<std::byte>> saved_corpus() {
       std::vector<std::byte>& input = inputs["made-" + sample.name + "-" + std::to_string(cut)];
       input.resize(5);
       input[0] = static_cast<std::byte>(inputs.size());
-      store(Bytes(input), 1, static_cast<std::uint32_t>(saved.size()));
+      store_at(Bytes(input), 1, static_cast<std::uint32_t>(saved.size()));
       input.insert(input.end(), saved.begin(), saved.end());
       const ConstBytes rest = stream.subspan(cut).first(std::min<std::size_t>(stream.size() - cut, 2000));
       input.insert(input.end(), rest.begin(), rest.end());

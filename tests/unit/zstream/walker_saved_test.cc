@@ -73,7 +73,7 @@ std::vector<Sample> streams() {
                                  }()}));
   for (const std::uint32_t type : {0, 9, 10, 11, 77}) {  // where a WRITE was
     Blob other = small;
-    store(Bytes(other), kRecordBytes + 1008, type);
+    store_at(Bytes(other), kRecordBytes + 1008, type);
     add("type " + std::to_string(type), std::move(other));
   }
   return all;
