@@ -124,9 +124,8 @@ Result<StoreId> decode_format(ConstBytes bytes, const seal::SecretBytes& key) {
 }
 
 NewHeader make_header(const StoreKeys& keys, FileKind kind, std::uint32_t number, const SessionId& session,
-                      RandomSource& random) {
+                      seal::Cipher cipher, RandomSource& random) {
   std::array<std::byte, kHeaderBytes> bytes{};
-  const seal::Cipher cipher = seal::rest_cipher();
   put(bytes, 0, as_bytes(kMagic));
   store_at(Bytes(bytes), kVersionAt, kVersion);
   bytes[kKindAt] = static_cast<std::byte>(kind);

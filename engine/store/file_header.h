@@ -60,7 +60,7 @@ struct NewHeader {
   FileKey key;
 };
 NewHeader make_header(const StoreKeys& keys, FileKind kind, std::uint32_t number, const SessionId& session,
-                      RandomSource& random);
+                      seal::Cipher cipher, RandomSource& random);
 // `name` for errors. Errors: kStoreFailed: damage, another version, another file than `kind`, `number` and `session`
 // say, a cipher that this machine has not.
 Result<FileKey> open_header(const StoreKeys& keys, ConstBytes bytes, FileKind kind, std::uint32_t number,

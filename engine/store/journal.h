@@ -19,7 +19,7 @@ class JournalWriter {
  public:
   // Under its new name. The folder and the keys outlive it.
   static Result<JournalWriter> create(io::Folder& folder, const StoreKeys& keys, const SessionId& session,
-                                      RandomSource& random);
+                                      seal::Cipher cipher, RandomSource& random);
   // All of `pages`, which is empty then. Nothing of it counts yet.
   Status write(Pages& pages);
   // `pages` and all written before counts once this returns: synced.

@@ -5,9 +5,9 @@
 namespace zferry::store {
 
 Result<JournalWriter> JournalWriter::create(io::Folder& folder, const StoreKeys& keys, const SessionId& session,
-                                            RandomSource& random) {
+                                            seal::Cipher cipher, RandomSource& random) {
   const std::string new_name = new_journal_name(keys, session);
-  auto file = SealedFile::create(folder, new_name, make_header(keys, FileKind::kJournal, 0, session, random));
+  auto file = SealedFile::create(folder, new_name, make_header(keys, FileKind::kJournal, 0, session, cipher, random));
   if (!file) return file.take_error();
   return JournalWriter(std::move(*file), folder, new_name, journal_name(keys, session));
 }

@@ -81,8 +81,9 @@ Status Session::State::append(const BlockFacts& block, ConstBytes packed) {
 Status Session::State::open_segment() {
   const std::uint32_t number = next_segment++;
   ZF_ASSERT(number != 0);  // 2^32 segments of 64 MiB
-  auto file = SealedFile::create(store.folder, segment_name(store.keys, id, number),
-                                 make_header(store.keys, FileKind::kSegment, number, id, store.random));
+  auto file =
+      SealedFile::create(store.folder, segment_name(store.keys, id, number),
+                         make_header(store.keys, FileKind::kSegment, number, id, store.settings.cipher, store.random));
   if (!file) {
     if (file.error().fault == Fault::kStoreFull) return file.take_error();
     return store.over(file.take_error());

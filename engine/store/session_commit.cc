@@ -111,7 +111,7 @@ Status Session::State::append_to_journal() {
 }
 
 Status Session::State::write_journal_anew() {
-  auto writer = JournalWriter::create(store.folder, store.keys, id, store.random);
+  auto writer = JournalWriter::create(store.folder, store.keys, id, store.settings.cipher, store.random);
   if (!writer) return writer.take_error();
   Pages pages;
   if (Status status = write_content(*writer, pages); !status) return status;

@@ -75,6 +75,11 @@ Result<std::unique_ptr<Store>> Store::open(io::Folder& folder, const seal::Secre
     if (Status status = folder.remove(name); !status) return status.take_error();
   for (auto& [id, session] : files->sessions)
     if (Status status = take_in(*state, id, session); !status) return status.take_error();
+  if (state->settings.capacity_bytes == 0) {
+    auto free = folder.free_bytes();
+    if (!free) return free.take_error();
+    state->settings.capacity_bytes = state->used + *free / 10 * 9;
+  }
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }
 

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "io/folder.h"
 #include "seal/keys.h"
+#include "seal/rest_cipher.h"
 
 namespace zferry::store {
 
@@ -59,9 +60,10 @@ struct SessionSummary {
 };
 
 struct StoreSettings {
-  std::uint64_t capacity_bytes = 0;                     // of all files together; >= kCapacityMin of limits.h
+  std::uint64_t capacity_bytes = 0;                     // of all files together; 0: most of what the disk has free
   std::uint64_t segment_bytes = limits::kSegmentBytes;  // after which a new segment is begun
   std::function<std::int64_t()> unix_now_s;             // for people; never for decisions
+  seal::Cipher cipher = seal::rest_cipher();            // of new files
 };
 
 class Session;
