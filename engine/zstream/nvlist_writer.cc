@@ -27,8 +27,10 @@ class Builder {
   void number(const NvNumber& number) { xdr_ ? xdr_number(number) : native_number(number); }
   std::vector<std::byte> finish() {
     put(std::uint32_t{0});
-    if (xdr_) put(std::uint32_t{0});
-    pad(0, 8);  // payloads of records are that long
+    if (xdr_) {
+      put(std::uint32_t{0});
+      pad(0, 8);  // payloads of records are that long, but for natively encoded lists with lists in them
+    }
     return std::move(out_);
   }
 

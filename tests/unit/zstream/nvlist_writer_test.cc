@@ -16,7 +16,7 @@ using Encoding = NvlistBuilder::Encoding;
 constexpr std::array<NvNumber, 2> kPlace{{{"resume_object", 0x3ee}, {"resume_offset", 0x3c0000}}};
 
 std::vector<std::byte> padded(std::vector<std::byte> list) {
-  list.resize((list.size() + 7) / 8 * 8);
+  if (list[0] == std::byte{1}) list.resize((list.size() + 7) / 8 * 8);
   return list;
 }
 

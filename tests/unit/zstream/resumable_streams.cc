@@ -164,7 +164,6 @@ std::vector<std::byte> ResumableStream::resumed(const ResumeToken& token, std::s
     NvlistBuilder list(options.swapped ? Encoding::kNativeSwapped : Encoding::kNative);
     list.number("resume_object", token.object).number("resume_offset", token.offset);
     packed = list.open("crypt_keydata").number("DSL_CRYPTO_SUITE", 8).text("text", "of some length").close().finish();
-    packed.resize((packed.size() + 7) / 8 * 8);
   } else {
     const std::array<NvNumber, 2> place{{{"resume_object", token.object}, {"resume_offset", token.offset}}};
     packed = make_nvlist(place, options.swapped ? NvEncoding::kXdr : NvEncoding::kNative);
