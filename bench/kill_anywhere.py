@@ -43,8 +43,9 @@ class Campaign:
         self.kinds = ([tuple(name.split("+")) for name in options.victims.split(",")] if options.victims else killed_transfer.VICTIMS)
         self.consumers = options.consumers.split(",") if options.consumers else killed_transfer.CONSUMERS
         mib = killed_transfer.MIB
-        self.streams = [killed_transfer.Stream(folder, size * mib, size) for size in (4, 6, 9, 14, 22, 34, 48, 64)]
-        self.long_streams = [killed_transfer.Stream(folder, size * mib, size) for size in (160, 240)]
+        self.streams = [killed_transfer.made_stream(folder, size * mib, size) for size in (4, 6, 9, 14, 22, 34, 48, 64)]
+        self.streams += killed_transfer.real_streams(folder)
+        self.long_streams = [killed_transfer.made_stream(folder, size * mib, size) for size in (160, 240)]
         self.tally, self.failures, self.lock = killed_transfer.Tally(), [], threading.Lock()
 
     def draw(self, number):

@@ -6,7 +6,6 @@ A Gate stands between the ends: its port stays while they come and go, and it co
 import collections
 import dataclasses
 import filecmp
-import hashlib
 import os
 import random
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from fake_pool import FakePool
 from harness import BIN, FAULTS, HERE, IO, RETRYABLE, End
 from mangler import Gate
+from streams import kept_files
 
 import make_stream  # found through harness
 
@@ -45,18 +45,30 @@ def bar_name(who):
 class Stream:
     """A stream in a file, and what a fake `zfs receive` in one go makes of it."""
 
-    def __init__(self, folder, size, seed, text=False):
-        self.path = folder / f"stream-{size}-{seed}"
-        record_bytes = random.Random(seed).choice((16384, 131072, 131072))
-        with open(self.path, "wb") as out:
-            make = (lambda rng, n: make_stream.text_like(rng.random(), n)) if text else None
-            self.bytes = make_stream.write_zfs(out, seed, size, record_bytes, make)
-        pool = FakePool(folder / f"one-go-{size}-{seed}")
-        result = pool.receive(self.path, "-s", "-u", DATASET)
+    def __init__(self, path):
+        self.path, self.bytes = path, path.stat().st_size
+        pool = FakePool(path.parent / f"{path.name}-in-one-go")
+        result = pool.receive(path, "-s", "-u", DATASET)
         if result.returncode:
             raise RuntimeError(result.stderr)
-        self.dump = pool.dump(f"{DATASET}@one")
-        self.sha256 = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        self.snapshot = pool.zfs("list", "-H", "-t", "snapshot", "-o", "name", DATASET).stdout.strip()
+        self.dump = pool.dump(self.snapshot)
+
+
+def made_stream(folder, size, seed):
+    path = folder / f"made-{size >> 20}M-{seed}"
+    with open(path, "wb") as out:
+        make_stream.write_zfs(out, seed, size, random.Random(seed).choice((16384, 131072, 131072)))
+    return Stream(path)
+
+
+def real_streams(folder):
+    """Full ones of the shared collection, where it is there."""
+    for name, packed in kept_files():
+        if (name := Path(name).name.partition(".")[0]) in ("full-plain", "full-Lce", "full-raw-w", "zvol-16k"):
+            path = folder / name
+            subprocess.run(["zstd", "-q", "-d", packed, "-o", path], check=True)
+            yield Stream(path)
 
 
 @dataclasses.dataclass
@@ -89,7 +101,7 @@ class Draw:
     blows: list
 
     def told(self):
-        return (f"{self.stream.bytes >> 20} MiB at {self.limit >> 20} MiB/s to {self.consumer}, {self.listener} listens, {self.lanes} lanes, "
+        return (f"{self.stream.path.name}, {self.stream.bytes >> 20} MiB at {self.limit >> 20} MiB/s to {self.consumer}, {self.listener} listens, {self.lanes} lanes, "
                 f"compress {self.compress}, groups of {self.group_ms} ms, consumer's rate {self.consumer_rate >> 20} MiB/s: "
                 + "; ".join(blow.told() for blow in self.blows))
 
@@ -355,7 +367,7 @@ class KilledTransfer:
     def is_complete(self):
         d = self.draw
         if d.consumer.startswith("zfs"):
-            dump = self.pool.dump(f"{DATASET}@one")
+            dump = self.pool.dump(d.stream.snapshot)
             self.compared = len(dump or b"")
             return dump == d.stream.dump
         copy = self.room / "copy"

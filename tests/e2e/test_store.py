@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from harness import main
-from killed_transfer import CONSUMERS, MIB, VICTIMS, Broken, Stream, Tally, draw, has_store, play
+from killed_transfer import CONSUMERS, MIB, VICTIMS, Broken, Tally, draw, has_store, made_stream, play
 
 KILLS, PARALLEL = 40, 4
 SEED = "e2e"
@@ -20,7 +20,7 @@ class Store(unittest.TestCase):
         if not has_store():
             raise unittest.SkipTest("this zferry has no --store")
         cls.folder = Path(tempfile.mkdtemp(prefix="zferry-store-"))
-        cls.streams = [Stream(cls.folder, size * MIB, size) for size in (4, 9, 22)]
+        cls.streams = [made_stream(cls.folder, size * MIB, size) for size in (4, 9, 22)]
 
     @classmethod
     def tearDownClass(cls):
