@@ -9,11 +9,12 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from case import VmCase
-from pools import zfs
+from case import VOLUME_BYTES, VmCase
+from pools import PoolCase, zfs
 
 MAKE_RESUMING = os.environ.get("ZFERRY_MAKE_RESUMING", "/share/make-resuming")
 PARTS = (0.2, 0.35, 0.6)   # of what is left, at each interruption
+ALLOW_REDACTED = Path("/sys/module/zfs/parameters/zfs_allow_redacted_dataset_mount")
 FALLOCATE_PUNCH = ["fallocate", "--punch-hole", "--keep-size"]
 
 
@@ -24,6 +25,12 @@ def dumped(stream):
 
 
 class Resuming(VmCase):
+    @classmethod
+    def setUpClass(cls):
+        if not os.access(MAKE_RESUMING, os.X_OK):
+            raise unittest.SkipTest(f"there is no {MAKE_RESUMING}")
+        super().setUpClass()
+
     def store(self, name, send):
         """The stream as a store would have it."""
         path = self.folder / f"{name}.zstream"
@@ -169,6 +176,36 @@ class Resuming(VmCase):
     def test_increment_raw_encrypted(self):
         self.check_increment("incraw", ["-w"], encrypted=True)
 
+    def test_redacted(self):
+        """Contents that were taken out are not there; all else is."""
+        dataset, folder = self.make_rich("secretive")
+        zfs("snapshot", f"{dataset}@one")
+        clone, copy = f"{self.first}/redactor", f"{self.second}/secretive"
+        zfs("clone", f"{dataset}@one", clone)
+        redacted = {"d1/f1", "d3/f3", "large", "more"}
+        for name in redacted:
+            path = self.mounts / clone / name
+            path.write_bytes(b"x" * path.stat().st_size)
+        zfs("snapshot", f"{clone}@one")
+        zfs("redact", f"{dataset}@one", "book", f"{clone}@one")
+        self.carry_in_pieces(["--redact", "book", f"{dataset}@one"], copy)
+        self.check_guid(dataset, copy, "one")
+        ALLOW_REDACTED.write_text("1")
+        zfs("mount", "-f", copy)
+        compared = 0
+        for path in folder.rglob("*"):
+            name = str(path.relative_to(folder))
+            if path.is_file() and not path.is_symlink() and name not in redacted:
+                self.assertEqual(path.read_bytes(), (self.mounts / copy / name).read_bytes(), name)
+                compared += 1
+        self.assertGreater(compared, 100)
+        try:
+            self.assertNotEqual((folder / "more").read_bytes(), (self.mounts / copy / "more").read_bytes())
+        except OSError:
+            pass   # as it should be
+        PoolCase.compared += compared
+        print(f"{dataset} -> {copy}: {compared} files compared, all equal", flush=True)
+
     def test_clone(self):
         dataset, folder = self.make_rich("origin")
         zfs("snapshot", f"{dataset}@one")
@@ -182,6 +219,81 @@ class Resuming(VmCase):
         self.carry_in_pieces(["-i", f"{dataset}@one", f"{clone}@two"], f"{self.second}/clone")
         self.check_guid(clone, f"{self.second}/clone", "two")
         self.compare(clone, clone_folder, f"{self.second}/clone")
+
+    def check_volume(self, name, flags, *options):
+        dataset, copy = f"{self.first}/{name}", f"{self.second}/{name}"
+        zfs("create", "-V", str(VOLUME_BYTES), *options, dataset)
+        rng = random.Random(name)
+        with open(self.device(dataset), "r+b") as device:
+            for place in range(0, VOLUME_BYTES - (2 << 20), 3 << 20):
+                device.seek(place)
+                device.write(rng.randbytes(1 << 20) + b"text " * 100000)
+        zfs("snapshot", f"{dataset}@one")
+        self.carry_in_pieces([*flags, f"{dataset}@one"], copy)
+        self.check_guid(dataset, copy, "one")
+        with open(self.device(dataset), "r+b") as device:
+            for place in range(0, VOLUME_BYTES - (2 << 20), 2 << 20):
+                device.seek(place)
+                device.write(rng.randbytes(300000))
+        subprocess.run(["blkdiscard", "--offset", str(6 << 20), "--length", str(3 << 20), self.device(dataset)], check=True)
+        zfs("snapshot", f"{dataset}@two")
+        self.carry_in_pieces([*flags, "-i", "@one", f"{dataset}@two"], copy, PARTS[:2])
+        self.check_guid(dataset, copy, "one", "two")
+        if "-w" in flags and zfs("get", "-H", "-o", "value", "keystatus", copy).strip() == "unavailable":
+            zfs("load-key", "-L", zfs("get", "-H", "-o", "value", "keylocation", dataset).strip(), copy)
+        self.check_device(dataset, copy)
+
+    def test_volume(self):
+        self.check_volume("vm", [])
+
+    def test_volume_compressed(self):
+        self.check_volume("vmc", ["-Lce"], "-o", "volblocksize=64k", "-o", "compression=lz4")
+
+    def test_volume_raw_encrypted(self):
+        key = self.folder / "vmw.zfskey"
+        key.write_bytes(random.Random("vmw").randbytes(32))
+        self.check_volume("vmw", ["-w"], "-o", "encryption=aes-256-gcm", "-o", "keyformat=raw", "-o", f"keylocation=file://{key}")
+
+    def check_early(self, send, copy):
+        """After the first records, when ZFS has written nothing and says so with the place {1, 0}: all comes again."""
+        stored = self.store("stored", send)
+        with open(stored, "rb") as file:
+            begin_bytes = 312 + int.from_bytes(file.read(8)[4:], "little")
+        for limit in (100, begin_bytes):
+            self.assertNotEqual(self.receive(stored, copy, limit)[0], 0)
+            self.assertIsNone(self.token(copy), f"after {limit} bytes")   # nothing is begun before the first record after BEGIN
+        stream = stored
+        for records in (1, 2, 5):
+            token = self.interrupt(stream, copy, begin_bytes + 96 + records * 312)
+            stream, facts = self.resuming(token, stored)
+            self.assertEqual((facts["object"], facts["offset"]), (1, 0))
+            self.check_same_as_zfs(token, stream)
+        code, said = self.receive(stream, copy)
+        self.assertEqual(code, 0, said)
+
+    def test_nothing_written_yet(self):
+        dataset, folder = self.make_rich("early")
+        zfs("snapshot", f"{dataset}@one")
+        copy = f"{self.second}/early"
+        self.check_early([f"{dataset}@one"], copy)
+        self.check_guid(dataset, copy, "one")
+        self.change_rich(folder)
+        zfs("snapshot", f"{dataset}@two")
+        self.check_early(["-i", "@one", f"{dataset}@two"], copy)
+        self.check_guid(dataset, copy, "one", "two")
+        self.compare(dataset, folder, copy)
+
+    def test_nothing_written_yet_raw_encrypted(self):
+        dataset, folder = self.make_rich("earlyraw", encrypted=True)
+        zfs("snapshot", f"{dataset}@one")
+        copy = f"{self.second}/earlyraw"
+        self.check_early(["-w", f"{dataset}@one"], copy)
+        self.check_guid(dataset, copy, "one")
+        self.change_rich(folder)
+        zfs("snapshot", f"{dataset}@two")
+        self.check_early(["-w", "-i", "@one", f"{dataset}@two"], copy)
+        self.check_guid(dataset, copy, "one", "two")
+        self.compare(dataset, folder, copy)
 
 
 if __name__ == "__main__":
