@@ -167,6 +167,20 @@ void add_recv(CLI::App& app, TransferOptions& o) {
                    "how long to keep a transfer whose source is gone, for the same command to continue it: a time, "
                    "never, or 0 (default: longer than the source tries)")
       ->type_name("TIME");
+  recv->add_option(
+          "--store", o.store,
+          "keep the stream in this folder until ZFS has it, so that a crash of this end costs nothing; at most "
+          "CAPACITY bytes of disk (default: most of what is free there)")
+      ->type_name("FOLDER[:CAPACITY]");
+  recv->add_option(
+          "--store-failure", o.store_failure,
+          "what becomes of the transfer when the store fails or is full: continue (without crash cover), or end")
+      ->type_name("WHAT")
+      ->capture_default_str();
+  recv->add_option("--dataset", o.dataset,
+                   "what the consumer fills, where its command does not say so; without a command: zfs receive -s -u "
+                   "DATASET")
+      ->type_name("DATASET");
   recv->add_option("--linger", o.linger, "how long to wait for the source to know of its success (default: 60s)")
       ->type_name("TIME");
 }

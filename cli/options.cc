@@ -183,6 +183,29 @@ Result<SourceSettings> source_settings(const TransferOptions& options) {
   return settings;
 }
 
+// FOLDER, or FOLDER:CAPACITY where what follows the last colon is a number of bytes.
+Result<StoreChoice> store_choice(const TransferOptions& options) {
+  StoreChoice choice;
+  choice.folder = options.store;
+  std::size_t colon = options.store.rfind(':');
+  if (colon != std::string::npos && colon > 0) {
+    auto capacity = parse_bytes(options.store.substr(colon + 1));
+    if (!capacity) return capacity.take_error();
+    choice.folder = options.store.substr(0, colon);
+    choice.capacity_bytes = *capacity;
+    if (*capacity < limits::kCapacityMin)
+      return usage("--store " + escaped(options.store) + ": a store needs at least 64M",
+                   "leave the capacity out: it then takes what is free");
+    choice.segment_bytes = std::min<std::uint64_t>(limits::kSegmentBytes, *capacity / 8);
+  }
+  std::error_code failed;
+  choice.folder = std::filesystem::absolute(choice.folder, failed).lexically_normal().string();
+  if (options.store_failure != "continue" && options.store_failure != "end")
+    return usage("--store-failure takes continue or end", "leave it out for continue");
+  choice.end_when_lost = options.store_failure == "end";
+  return choice;
+}
+
 Result<TargetSettings> target_settings(const TransferOptions& options) {
   TargetSettings settings;
   if (!options.out.empty() && !options.command.empty())
@@ -205,6 +228,14 @@ Result<TargetSettings> target_settings(const TransferOptions& options) {
   settings.meeting = std::move(*meeting);
   settings.lane = std::move(*lane);
   settings.consumer = options.command;
+  settings.dataset = options.dataset;
+  if (!options.dataset.empty() && options.command.empty() && options.out.empty())
+    settings.consumer = {"zfs", "receive", "-s", "-u", options.dataset};
+  if (!options.store.empty()) {
+    auto store = store_choice(options);
+    if (!store) return store.take_error();
+    settings.store = *store;
+  }
   if (!options.out.empty()) {
     std::error_code failed;
     settings.out_path = std::filesystem::absolute(options.out, failed).lexically_normal().string();

@@ -38,6 +38,9 @@ struct TransferOptions {
   std::string out;
   std::string linger;
   std::string hold;
+  std::string store;
+  std::string store_failure = "continue";
+  std::string dataset;
 };
 
 std::string default_config_folder();

@@ -66,7 +66,7 @@ Status source_ready(const TransferOptions& options) {
 
 Status target_ready(const TransferOptions& options) {
   if (!options.out.empty()) return folder_ready(options.out);
-  if (options.command.empty() && isatty(STDOUT_FILENO) == 1)
+  if (options.command.empty() && options.dataset.empty() && isatty(STDOUT_FILENO) == 1)
     return Error{Fault::kUsage, "standard output is a terminal: a stream does not go there",
                  "let zferry run the consumer: zferry recv ... -- zfs receive -s -u pool/vm; or give --out FILE"};
   return command_ready(options.command);

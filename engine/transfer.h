@@ -17,6 +17,7 @@ using pipeline::Progress;
 using pipeline::Report;
 using pipeline::Resume;
 using pipeline::SourceSettings;
+using pipeline::StoreChoice;
 using pipeline::TargetSettings;
 
 enum class IoChoice { kAuto, kUring, kPoll };

@@ -63,7 +63,7 @@ inline constexpr std::size_t kNameBytesMax = 255;        // session names
 
 // The store.
 inline constexpr std::uint64_t kSegmentBytes = 64 * MiB;  // after which a new one is begun; what is applied goes by it
-inline constexpr std::uint64_t kCapacityMin = 4 * kSegmentBytes;
+inline constexpr std::uint64_t kCapacityMin = 64 * MiB;   // segments of a small store are an eighth of it
 inline constexpr std::uint64_t kStoreReserveBytes = 64 * MiB;  // of the disk, that a store leaves to others
 inline constexpr std::chrono::seconds kAppliedEvery{5};        // how often ZFS is asked how far it is: its own rhythm
 

@@ -14,7 +14,8 @@ namespace zferry::flow {
 template <class T>
 class OrderedQueue {
  public:
-  // The next place, numbered from 0.
+  explicit OrderedQueue(std::uint64_t first = 0) : first_(first) {}
+  // The next place, numbered from the first.
   std::uint64_t reserve() {
     places_.emplace_back();
     return first_ + places_.size() - 1;
@@ -62,7 +63,7 @@ class OrderedQueue {
 
  private:
   std::deque<std::optional<T>> places_;
-  std::uint64_t first_ = 0;
+  std::uint64_t first_;
 };
 
 }  // namespace zferry::flow

@@ -18,7 +18,7 @@ enum class Pattern : std::uint8_t { kIk = 1, kNnPsk0 = 2 };
 std::vector<std::byte> make_prologue(Pattern pattern) {
   std::vector<std::byte> prologue(kPrologueBytes);
   std::memcpy(prologue.data(), kMagic, 8);
-  store<std::uint16_t>(prologue, 8, kHandshakeVersion);
+  store_at<std::uint16_t>(prologue, 8, kHandshakeVersion);
   prologue[10] = static_cast<std::byte>(pattern);
   return prologue;
 }

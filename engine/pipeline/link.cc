@@ -197,6 +197,11 @@ void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t in
   keep_up();
 }
 
+void Link::expect(const Principal& principal, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
+  ticket_ = std::make_shared<const Ticket>(leaf_key, incarnation);
+  principal_ = principal;
+}
+
 // A lane of the session is there: the link is up, and what has been silent for long is not waited for.
 void Link::came_up(Lane& lane) {
   TimePoint now = host_.loop.now();

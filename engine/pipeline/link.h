@@ -55,6 +55,8 @@ class Link {
 
   // From now on lanes may join; `lane` is of the session, and the one lane of it.
   void adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation);
+  // Lanes may join a session of which none is there yet: it is one that a process before this one had.
+  void expect(const Principal& principal, const seal::SecretBytes& leaf_key, std::uint64_t incarnation);
   void set_lanes(std::size_t lanes);
   // How long the session waits for a lane when none is left. kForEver: it does not end.
   void set_patience(Duration patience);

@@ -40,6 +40,14 @@ wire::Id session_identity(const std::optional<wire::Id>& of_stream, const std::s
   return identity;
 }
 
+wire::Id destination_id(const std::string& destination) {
+  wire::Id id;
+  constexpr std::string_view label = "zferry destination";
+  crypto_generichash(as_uchar(Bytes(id)), id.size(), as_uchar(as_bytes(destination)), destination.size(),
+                     as_uchar(as_bytes(label)), label.size());
+  return id;
+}
+
 std::uint32_t to_wire_seconds(Duration patience) {
   if (patience == kForEver) return wire::kForEver;
   constexpr std::int64_t kNanoseconds = 1'000'000'000;

@@ -19,6 +19,8 @@ std::string record_name(const std::string& kind, std::initializer_list<ConstByte
 // random number.
 wire::Id session_identity(const std::optional<wire::Id>& of_stream, const std::string& session_name,
                           RandomSource& random);
+// What tells one destination's session in a store from another's.
+wire::Id destination_id(const std::string& destination);
 // Seconds of a patience as messages give them, rounded up, and back.
 std::uint32_t to_wire_seconds(Duration patience);
 Duration from_wire_seconds(std::uint32_t seconds);

@@ -30,14 +30,25 @@ bool same_end(const wire::Final& one, const wire::Final& other) {
 
 ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
                                  std::size_t block_bytes, std::size_t window_blocks, Events events)
+    : ReceivePipeline(host, std::move(destination), leaf_key.copy(), block_bytes, window_blocks, std::move(events),
+                      StreamState::begin(leaf_key.copy(), block_bytes), std::nullopt) {}
+
+ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
+                                 std::size_t block_bytes, std::size_t window_blocks, Events events, StreamState from,
+                                 std::optional<zstream::ResumingStream> resuming)
     : host_(host),
       block_bytes_(block_bytes),
       window_blocks_(window_blocks),
       events_(std::move(events)),
       raw_pool_(window_blocks, block_bytes),
-      leaf_key_(std::make_shared<const seal::SecretBytes>(leaf_key.copy())),
-      chain_(std::move(leaf_key), block_bytes),
-      marks_(block_bytes),
+      leaf_key_(std::make_shared<const seal::SecretBytes>(std::move(leaf_key))),
+      at_(std::move(from)),
+      candidates_(block_bytes),
+      resuming_(std::move(resuming)),
+      received_(at_.number),
+      delivered_(at_.number),
+      delivered_bytes_(at_.chain.stream_bytes()),
+      queue_(at_.number),
       outlet_(std::move(destination), limits::kTailBytes,
               {[this] { note_written(); }, [this](Error why) { events_.failed(std::move(why)); },
                [this](wire::Completion how) { events_.finished(how); }}) {
@@ -101,23 +112,47 @@ void ReceivePipeline::join() {
 
 void ReceivePipeline::join_block(BlockPtr block) {
   if (!block->unpacked) return broke(block->unpacked.take_error());
-  if (block->header.offset != chain_.stream_bytes())
+  if (block->header.offset != at_.chain.stream_bytes())
     return broke({Fault::kProtocol, "a block stands at the wrong place", {}});
   // Untrusted until walked, whatever the source called it: what the consumer, often the kernel, will parse has the
   // form that it must have.
-  if (auto walked = walker_.walk(block->raw.bytes); !walked) return broke(walked.take_error());
+  if (auto walked = at_.walker.walk(block->raw.bytes); !walked) return broke(walked.take_error());
   if (block->leaf) {
-    chain_.add_leaf(*block->leaf);
+    at_.chain.add_leaf(*block->leaf);
   } else {
-    chain_.add_bytes(block->raw.bytes);
+    at_.chain.add_bytes(block->raw.bytes);
   }
-  marks_.note(chain_);
-  block_ends_.push_back(chain_.stream_bytes());
-  outlet_.write(std::move(block->raw));
+  at_.marks.note(at_.chain);
+  ++at_.number;
+  if (at_.follows) {
+    at_.context.follow(block->raw.bytes);
+    candidates_.note(at_);
+  }
+  put_out(std::move(block->raw));
+}
+
+void ReceivePipeline::put_out(flow::Slice raw) {
+  if (resuming_) {
+    struct Made {
+      std::vector<std::byte> bytes;
+      Bytes view;
+    };
+    auto made = std::make_shared<Made>();
+    if (Status fed = resuming_->feed(raw.bytes, made->bytes); !fed) {
+      if (!std::exchange(broken_, true)) events_.failed(fed.take_error());
+      return;
+    }
+    made->view = made->bytes;
+    raw = {flow::Buffer(made, &made->view), made->view};
+  }
+  put_out_bytes_ += raw.bytes.size();
+  block_ends_.push_back({put_out_bytes_, at_.chain.stream_bytes()});
+  if (!raw.bytes.empty()) outlet_.write(std::move(raw));
 }
 
 void ReceivePipeline::note_written() {
-  while (!block_ends_.empty() && block_ends_.front() <= outlet_.settled_bytes()) {
+  while (!block_ends_.empty() && block_ends_.front().put_out_bytes <= outlet_.settled_bytes()) {
+    delivered_bytes_ = block_ends_.front().stream_bytes;
     block_ends_.pop_front();
     ++delivered_;
   }
@@ -135,13 +170,13 @@ void ReceivePipeline::check_final(const wire::Final& final, std::function<void(S
 
 Status ReceivePipeline::judge(const wire::Final& final) {
   // A block from beyond may still be in work: it must not come after the verdict.
-  if (final.blocks != queue_.first() || queue_.end() > final.blocks || final.stream_bytes != chain_.stream_bytes())
+  if (final.blocks != queue_.first() || queue_.end() > final.blocks || final.stream_bytes != at_.chain.stream_bytes())
     return Error{Fault::kProtocol, "FINAL gives another length than what came", {}};
-  if (final.digest != chain_.digest())
+  if (final.digest != at_.chain.digest())
     return Error{Fault::kDigestMismatch, "the stream that was put together here is not the one that was read there",
                  "run it again; if it happens again, test the memory of both machines"};
-  Status whole = walker_.finish();
-  bool excused = walker_.summary().missing_snapshots > 0 && final.producer == wire::ProducerExit::kSuccess;
+  Status whole = at_.walker.finish();
+  bool excused = at_.walker.summary().missing_snapshots > 0 && final.producer == wire::ProducerExit::kSuccess;
   return excused ? Status() : whole;
 }
 
@@ -165,9 +200,9 @@ void ReceivePipeline::end_rewind() {
 }
 
 ResumePoint ReceivePipeline::resume_point() const {
-  ResumePoint point{queue_.first(), chain_.stream_bytes(), marks_.marks()};
+  ResumePoint point{queue_.first(), at_.chain.stream_bytes(), at_.marks.marks()};
   bool marked = point.offset == 0 || (!point.marks.empty() && point.marks.back().stream_bytes == point.offset);
-  if (!marked) point.marks.push_back({point.offset, chain_.digest()});
+  if (!marked) point.marks.push_back({point.offset, at_.chain.digest()});
   return point;
 }
 

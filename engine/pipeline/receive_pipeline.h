@@ -18,9 +18,9 @@
 #include "pipeline/host.h"
 #include "pipeline/outlet.h"
 #include "pipeline/resume_point.h"
-#include "seal/leaf.h"
+#include "pipeline/stream_state.h"
 #include "wire/messages.h"
-#include "zstream/walker.h"
+#include "zstream/resuming_stream.h"
 
 namespace zferry::pipeline {
 
@@ -45,6 +45,11 @@ class ReceivePipeline {
   // `packed_pool` is what the lane puts blocks into: together with what the pipeline holds itself it bounds the credit.
   ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
                   std::size_t block_bytes, std::size_t window_blocks, Events events);
+  // One that goes on where `from` stands. With `resuming` the destination gets what that makes of the stream: it takes
+  // up what ZFS kept.
+  ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
+                  std::size_t block_bytes, std::size_t window_blocks, Events events, StreamState from,
+                  std::optional<zstream::ResumingStream> resuming);
 
   // A block that came before, also one below received() or after FINAL, is let go at once.
   void take(const wire::Block& header, flow::Slice packed);
@@ -69,10 +74,20 @@ class ReceivePipeline {
   std::uint64_t received() const { return received_; }
   std::uint64_t delivered() const { return delivered_; }
   std::uint64_t credit() const { return delivered_ + window_blocks_; }
-  std::uint64_t written_bytes() const { return outlet_.written_bytes(); }
-  seal::StreamDigest digest() const { return chain_.digest(); }
-  const zstream::RecordWalker& walker() const { return walker_; }
+  // Of the stream. A resuming one gives its consumer fewer bytes than this, and counts by blocks.
+  std::uint64_t written_bytes() const { return resuming_ ? delivered_bytes_ : outlet_.written_bytes(); }
+  std::uint64_t stream_bytes() const { return at_.chain.stream_bytes(); }
+  seal::StreamDigest digest() const { return at_.chain.digest(); }
+  const zstream::RecordWalker& walker() const { return at_.walker; }
   bool writing() const { return outlet_.writing(); }
+  // Whether take() of this number would be a copy.
+  bool has(std::uint64_t number) const { return queue_.has(number); }
+  // The last place that can be begun at, at most before block `durable`, and lies before the token's: told once.
+  std::optional<Checkpoint> applied(const zstream::ResumeToken& token, std::uint64_t durable) {
+    return candidates_.applied(token, durable);
+  }
+  // Blocks below this have been verified, and are part of digest().
+  std::uint64_t joined() const { return at_.number; }
 
  private:
   using BlockPtr = std::shared_ptr<IncomingBlock>;
@@ -80,6 +95,7 @@ class ReceivePipeline {
   void work_on(BlockPtr block, flow::Buffer room);
   void join();
   void join_block(BlockPtr block);
+  void put_out(flow::Slice raw);
   void end_rewind();
   void note_written();
   Status judge(const wire::Final& final);
@@ -91,14 +107,20 @@ class ReceivePipeline {
   Events events_;
   flow::BufferPool raw_pool_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;
-  seal::LeafChain chain_;
-  seal::ChainMarks marks_;
-  zstream::RecordWalker walker_;
-  std::uint64_t received_ = 0;
-  std::uint64_t delivered_ = 0;
-  flow::OrderedQueue<BlockPtr> queue_;    // which blocks came, in work or worked
-  std::deque<BlockPtr> waiting_;          // for room; they are in the queue as well
-  std::deque<std::uint64_t> block_ends_;  // stream offsets of the ends of joined blocks that are not written yet
+  StreamState at_;
+  Candidates candidates_;
+  std::optional<zstream::ResumingStream> resuming_;
+  std::uint64_t received_;
+  std::uint64_t delivered_;
+  std::uint64_t delivered_bytes_;
+  flow::OrderedQueue<BlockPtr> queue_;  // which blocks came, in work or worked
+  std::deque<BlockPtr> waiting_;        // for room; they are in the queue as well
+  struct BlockEnd {
+    std::uint64_t put_out_bytes;  // to the outlet, up to this block's end
+    std::uint64_t stream_bytes;
+  };
+  std::deque<BlockEnd> block_ends_;  // of joined blocks that are not written yet
+  std::uint64_t put_out_bytes_ = 0;
   std::optional<wire::Final> final_;
   std::function<void(Status)> verdict_;
   std::optional<Status> judged_;   // the verdict, once it was given

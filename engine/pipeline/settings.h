@@ -67,11 +67,23 @@ struct SourceSettings {
   Notices notices;
 };
 
+// Where a target keeps what it has not delivered for good.
+struct StoreChoice {
+  std::string folder;
+  std::uint64_t capacity_bytes = 0;  // 0: most of what is free there
+  bool end_when_lost = false;        // a store that fails or fills up ends the session, rather than its crash cover
+  std::uint64_t segment_bytes = limits::kSegmentBytes;
+};
+
 struct TargetSettings {
   MeetingSettings meeting;
   LaneSettings lane;
   std::vector<std::string> consumer;  // argv; empty: out_path, or standard output
   std::string out_path;
+  std::string dataset;  // that the consumer fills, where its argv does not say so
+  std::optional<StoreChoice> store;
+  Duration applied_every = limits::kAppliedEvery;          // how often ZFS is asked how far it is
+  Duration revive_after = std::chrono::milliseconds(500);  // a consumer that died; longer each time it does so again
   Duration linger = limits::kLinger;
   std::size_t lanes = 0;         // 0: as many as the source likes
   std::optional<Duration> hold;  // without a link; kForEver: never ends. Nothing: longer than the source tries

@@ -36,6 +36,7 @@ Target::Target(Host& host, const TargetSettings& settings, std::function<void(co
       // A buffer a lane beyond the window: each may hold a copy of what another lane brought.
       packed_pool_(settings.pool_buffers / 2 + limits::kLanesMax, settings.lane.block_bytes),
       link_(host, settings.meeting, settings.lane, wire::Role::kTarget, packed_pool_, settings.notices, link_events()),
+      intake_(host, settings, intake_events()),
       leaf_key_(seal::SecretBytes::random(host.random)) {
   report_.progress.stage = "waiting";
 }
@@ -46,8 +47,32 @@ void Target::start() {
   // A success that cannot be written down is none: say so before anybody sends anything.
   if (Status prepared = host_.files.state().prepare(); !prepared)
     return driver_.feed(Event::kLinkLost, {prepared.take_error()});
+  intake_.open(lifeline_.guard([this](const Status& opened) { opened_store(opened); }));
+}
+
+void Target::opened_store(const Status& opened) {
+  if (core().state() != State::kWaiting) return;  // interrupted meanwhile
+  if (!opened) return driver_.feed(Event::kLinkLost, {opened.error()});
   link_.set_patience(settings_.hold.value_or(limits::kGiveUpAfter));
+  if (intake_.found() != nullptr && !take_up(*intake_.found())) return;
   link_.start();
+}
+
+// What a process before this one left: its source, if that lives, joins as if nothing had been.
+bool Target::take_up(const KeptSession& found) {
+  open_ = found.open;
+  principal_ = found.principal;
+  leaf_key_ = seal::SecretBytes(found.leaf_key);
+  record_name_ = pipeline::record_name(
+      "done", {ConstBytes(open_.identity), ConstBytes(principal_), as_bytes(destination_name(settings_))});
+  stored_ = true;
+  report_.stream_name = escaped(open_.name);
+  report_.progress.size_hint_bytes = open_.size_hint_bytes;
+  agree(open_);
+  link_.expect(principal_, leaf_key_, open_.incarnation);
+  info("the store holds " + (report_.stream_name.empty() ? "a stream" : report_.stream_name) +
+       ": going on with it as soon as its source is there");
+  return true;
 }
 
 void Target::interrupt(int signal_number) {
@@ -73,7 +98,7 @@ void Target::act(TargetAction action) {
     case TargetAction::kReleaseTail:
       report_.progress.stage = "finishing";
       link_.set_patience(kForEver);  // from here on the source only hears; what ends the wait is our own linger
-      return pipeline_->release();
+      return intake_.release();
     case TargetAction::kSendFinalAck: return send_final_ack();
     case TargetAction::kForgetRecord: {
       report_.source_informed = true;
@@ -158,7 +183,7 @@ void Target::got_abort(Lane& lane, ConstBytes bytes) {
 // A later run has the session and has brought nothing new: what the earlier one brought is not its to lose.
 bool Target::untouched() const {
   if (core().state() != State::kReceiving || !resumed_) return false;
-  return rewinding_ || (pipeline_->received() == resumed_at_ && pipeline_->beyond().empty());
+  return rewinding_ || intake_.untouched_since(resumed_at_);
 }
 
 // At its turn: the OPEN that it follows may still wait for its own.
@@ -172,8 +197,7 @@ void Target::got_leave(const Lane& lane) {
 }
 
 void Target::got_block(Lane& lane, const wire::Block& header, flow::Slice packed) {
-  if (core().state() == State::kReceiving && pipeline_ && link_.is_member(lane))
-    return pipeline_->take(header, std::move(packed));
+  if (core().state() == State::kReceiving && link_.is_member(lane)) return intake_.take(header, std::move(packed));
   // Copies of what is here may come for a while; before OPENED nothing may.
   bool early = core().state() == State::kStarting || core().state() == State::kComparing;
   if (early) broke({Fault::kProtocol, "the source sent a block out of turn", {}});
@@ -210,27 +234,45 @@ void Target::serve_message(std::uint64_t lane_id, std::uint64_t run, wire::Frame
   }
 }
 
-void Target::start_consumer() {
-  auto destination = open_destination(host_, settings_);
-  if (!destination) return driver_.feed(Event::kLocalFailed, {destination.take_error()});
-  ReceivePipeline::Events events;
+Intake::Events Target::intake_events() {
+  Intake::Events events;
   events.progress = [this] { driver_.feed(Event::kProgress); };
   events.finished = [this](wire::Completion how) { delivered(how); };
+  events.had_it = [this](const KeptFinal& had) {
+    CompletionRecord record;
+    record.stream_bytes = had.final.stream_bytes;
+    record.digest = had.final.digest;
+    record.toguid = had.toguid;
+    record.completion = wire::Completion::kApplied;
+    write_down(record);
+  };
   events.broke = [this](Error why) { broke(std::move(why)); };
   events.failed = [this](Error why) { driver_.feed(Event::kLocalFailed, {std::move(why)}); };
-  std::size_t window = std::max<std::size_t>(settings_.pool_buffers / 2 - 2, 2);
-  pipeline_ = std::make_unique<ReceivePipeline>(host_, std::move(*destination), leaf_key_.copy(), open_.block_bytes_max,
-                                                window, std::move(events));
-  driver_.feed(Event::kConsumerReady);
+  return events;
+}
+
+void Target::start_consumer() {
+  KeptSession session;
+  session.open = open_;
+  session.principal = principal_;
+  ConstBytes key = leaf_key_.bytes();
+  std::copy(key.begin(), key.end(), session.leaf_key.begin());
+  intake_.start(session, [this] { consumer_ready(); });
+}
+
+// A run of the source that goes on with what the store has is answered once all of that has been looked at.
+void Target::consumer_ready() {
+  if (!stored_ || opened_lane_ == 0) return driver_.feed(Event::kConsumerReady);
+  rewind([this] { driver_.feed(Event::kConsumerReady); });
 }
 
 void Target::send_ack(bool in_any_case) {
   wire::Ack ack;
   // A run that only asks has sent nothing: what the one before it sent is no news of its own.
-  if (pipeline_ && !answers_)
-    ack = {pipeline_->received(), pipeline_->delivered(), pipeline_->credit(), pipeline_->beyond()};
-  bool news =
-      ack.received != last_ack_.received || ack.delivered != last_ack_.delivered || ack.beyond != last_ack_.beyond;
+  if (!answers_) ack = intake_.ack();
+  bool news = ack.received != last_ack_.received || ack.delivered != last_ack_.delivered ||
+              ack.beyond != last_ack_.beyond || ack.durable != last_ack_.durable || ack.credit != last_ack_.credit ||
+              ack.keep != last_ack_.keep;
   if (!news && !in_any_case) return;
   if (in_any_case) return repeat_ack(ack);
   Lane* lane = link_.best();
@@ -281,7 +323,7 @@ void Target::got_final(const wire::Final& final) {
   }
   report_.producer = final.producer == wire::ProducerExit::kSuccess ? "exit code 0" : "unknown";
   report_.digest = to_hex(final.digest);
-  pipeline_->check_final(final, [this](Status verdict) {
+  intake_.check_final(final, [this](Status verdict) {
     if (!verdict) return driver_.feed(Event::kFinalWrong, {verdict.take_error()});
     driver_.feed(Event::kFinalRight);
   });
@@ -316,23 +358,31 @@ void Target::compare(const wire::Final& final) {
 // The destination has everything. It counts once it is written down: a crash from here on is answered from the record.
 void Target::delivered(wire::Completion how) {
   CompletionRecord record;
+  record.stream_bytes = intake_.pipeline().stream_bytes();
+  record.digest = intake_.pipeline().digest();
+  record.toguid = intake_.pipeline().walker().summary().toguid;
+  record.completion = how;
+  write_down(record);
+}
+
+void Target::write_down(const CompletionRecord& outcome) {
+  CompletionRecord record = outcome;
   record.principal = principal_;
   record.identity = open_.identity;
   ConstBytes key = leaf_key_.bytes();
   std::copy(key.begin(), key.end(), record.leaf_key.begin());
-  record.stream_bytes = pipeline_->written_bytes();
-  record.digest = pipeline_->digest();
-  record.toguid = pipeline_->walker().summary().toguid;
-  record.completion = how;
   // Off the loop: a slow disk must not look like a dead link.
   auto saved = std::make_shared<Status>();
   auto job = [saved, &state = host_.files.state(), name = record_name_, bytes = encode(record)] {
     *saved = state.save(name, bytes);
   };
-  host_.workers.run(std::move(job), lifeline_.guard([this, saved, how, record] {
+  host_.workers.run(std::move(job), lifeline_.guard([this, saved, record] {
     if (*saved) {
       record_ = record;
-      return driver_.feed(Event::kDelivered, {{Fault::kNone, {}, {}}, how});
+      return intake_.forget(lifeline_.guard([this, how = record.completion](const Status& forgotten) {
+        if (!forgotten) warn(forgotten.error().what);
+        driver_.feed(Event::kDelivered, {{Fault::kNone, {}, {}}, how});
+      }));
     }
     Error error = saved->take_error();
     error.what = "the stream was delivered completely, but that could not be written down: " + error.what;
@@ -341,10 +391,10 @@ void Target::delivered(wire::Completion how) {
 }
 
 void Target::drop_consumer() {
-  if (!pipeline_ || dropping_) return;
+  if (!intake_.started() || dropping_) return;
   report_.progress = progress();
   dropping_ = true;
-  pipeline_->drop(lifeline_.guard([this] {
+  intake_.drop(lifeline_.guard([this] {
     dropping_ = false;
     if (finish_waits_) finish();
   }));
@@ -366,8 +416,8 @@ void Target::warn(const std::string& text) const {
 Progress Target::progress() const {
   Progress progress = report_.progress;
   LinkStatistics link = link_.statistics();
-  if (pipeline_) progress.stream_bytes = pipeline_->written_bytes();
-  if (record_ && !pipeline_) progress.stream_bytes = record_->stream_bytes;
+  if (intake_.has_pipeline()) progress.stream_bytes = intake_.written_bytes();
+  if (record_ && !intake_.has_pipeline()) progress.stream_bytes = record_->stream_bytes;
   progress.wire_bytes = link.received_bytes;
   progress.resume.skipped_bytes = kept_bytes_;
   progress.resume.reconnects = link.reconnects;
@@ -376,7 +426,8 @@ Progress Target::progress() const {
   progress.lanes = link_.carriers().size();
   bool receiving = core().state() == State::kReceiving;
   if (receiving && progress.lanes == 0) progress.stage = "reconnecting";
-  if (pipeline_ && receiving) progress.bottleneck = pipeline_->writing() ? Bottleneck::kTarget : Bottleneck::kLink;
+  if (intake_.has_pipeline() && receiving)
+    progress.bottleneck = intake_.writing() ? Bottleneck::kTarget : Bottleneck::kLink;
   return progress;
 }
 
@@ -401,8 +452,8 @@ void Target::finish() {
   report_.peer = link_.peer();
   report_.cipher = seal::cipher_name(link_.cipher());
   report_.ending = core().ending();
-  if (pipeline_)
-    for (std::uint64_t count : pipeline_->walker().summary().records) report_.records += count;
+  if (intake_.has_pipeline())
+    for (std::uint64_t count : intake_.pipeline().walker().summary().records) report_.records += count;
   host_.loop.post(lifeline_.guard([this] { done_(report_); }));
 }
 

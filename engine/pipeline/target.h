@@ -1,6 +1,6 @@
 // Target: one run of `zferry recv`: meets the source, runs the session by TargetCore's decisions, feeds the
-// ReceivePipeline from the lanes. It lives on when the source dies: the same command there continues here. Mirror:
-// source.h. Threading: the loop's.
+// Intake from the lanes. It lives on when the source dies: the same command there continues here; and with a store it
+// goes on for a target that died itself. Mirror: source.h. Threading: the loop's.
 #pragma once
 
 #include <functional>
@@ -12,8 +12,8 @@
 #include "pipeline/completion_record.h"
 #include "pipeline/core_driver.h"
 #include "pipeline/host.h"
+#include "pipeline/intake.h"
 #include "pipeline/link.h"
-#include "pipeline/receive_pipeline.h"
 #include "pipeline/report.h"
 #include "pipeline/settings.h"
 #include "session/target_core.h"
@@ -58,6 +58,7 @@ class Target {
   void open_again(Lane& lane, const wire::Open& open);
   void challenge(Lane& lane, const wire::Open& open);
   void take_over(Lane& lane, const wire::Open& open);
+  void rewind(std::function<void()> done);
   void refuse_open(Lane& lane, const std::string& why, const std::string& next);
   std::string what_waits(const Lane& asker) const;
   bool record_counts(const std::optional<std::vector<std::byte>>& stored);
@@ -68,9 +69,14 @@ class Target {
   void compare(const wire::Final& final);
   bool same_as_record(const wire::Final& final) const;
   Error another_stream(const wire::Final& final) const;
+  Intake::Events intake_events();
+  void opened_store(const Status& opened);
+  bool take_up(const KeptSession& found);
   void start_consumer();
+  void consumer_ready();
   void drop_consumer();
   void delivered(wire::Completion how);
+  void write_down(const CompletionRecord& record);
   void send_ack(bool in_any_case);
   void repeat_ack(const wire::Ack& ack);
   void send_final_ack();
@@ -86,20 +92,23 @@ class Target {
 
   flow::BufferPool packed_pool_;
   Link link_;
-  std::unique_ptr<ReceivePipeline> pipeline_;
+  Intake intake_;
   bool dropping_ = false;  // the consumer was told to end and has not yet
   bool finish_waits_ = false;
 
   wire::Open open_;  // of the run that has the session
   Principal principal_{};
-  std::uint64_t opened_lane_ = 0;  // where OPENED goes
+  std::uint64_t opened_lane_ = 0;      // where OPENED goes
   std::uint64_t challenger_lane_ = 0;  // of a run that waits for the session's own to show that it lives
   std::uint64_t challenger_run_ = 0;
+  bool stored_ = false;  // the session is one that the store had
   bool rewinding_ = false;
-  bool resumed_ = false;          // a later run took over, ...
-  std::uint64_t resumed_at_ = 0;  // ... before this block
-  bool newer_run_ = false;        // it took over, and is not answered yet
-  bool answers_ = false;          // OPENED said that it was already received
+  bool resumed_ = false;           // a later run took over, ...
+  std::uint64_t resumed_at_ = 0;   // ... before this block
+  ResumePoint resume_point_{};     // as it stood then,
+  std::uint64_t resumed_run_ = 0;  // for this run
+  bool newer_run_ = false;         // it took over, and is not answered yet
+  bool answers_ = false;           // OPENED said that it was already received
   Duration hold_{0};
   std::uint8_t lanes_ = 1;
   std::string record_name_;

@@ -25,10 +25,16 @@ void Target::got_open(Lane& lane, const wire::Open& open) {
 }
 
 void Target::open_first(Lane& lane, const wire::Open& open) {
+  bool other = stored_ && (open.identity != open_.identity || lane.principal() != principal_ ||
+                           open.block_bytes_max != open_.block_bytes_max);
+  if (other)
+    return refuse_open(lane, what_waits(lane),
+                       "send that first, or give it up at the target: zferry store prune " + settings_.store->folder);
   std::string record = pipeline::record_name(
       "done", {ConstBytes(open.identity), ConstBytes(lane.principal()), as_bytes(destination_name(settings_))});
   auto stored = host_.files.state().load(record);
   if (!stored) return driver_.step(Event::kLocalFailed, {stored.take_error()});
+  newer_run_ = resumed_ = stored_ && open.incarnation != open_.incarnation;
   open_ = open;
   left_.reset();
   principal_ = lane.principal();
@@ -114,18 +120,27 @@ void Target::take_over(Lane& lane, const wire::Open& open) {
   link_.adopt(lane, leaf_key_.copy(), open.incarnation);
   if (core().state() == State::kStarting) return;  // OPENED goes out when the consumer is there
   if (std::exchange(rewinding_, true)) return;     // whoever opened last is answered when it is done
-  pipeline_->rewind(lifeline_.guard([this] {
-    rewinding_ = false;
-    resumed_at_ = pipeline_->resume_point().next_number;
-    if (std::exchange(newer_run_, false)) {
-      kept_bytes_ = pipeline_->resume_point().offset;
-      info("a new run of the source continues after " + std::to_string(kept_bytes_) + " bytes");
-    }
+  rewind([this] {
     driver_.later([this] {
       if (core().state() == State::kReceiving) return driver_.step(Event::kOpenAgain);
       // The older run's FINAL was found right at the last moment.
       if (Lane* opener = link_.lane(opened_lane_)) open_again(*opener, open_);
     });
+  });
+}
+
+void Target::rewind(std::function<void()> done) {
+  rewinding_ = true;
+  intake_.rewind(open_.incarnation, lifeline_.guard([this, done = std::move(done)](const ResumePoint& point) {
+    rewinding_ = false;
+    resume_point_ = point;
+    resumed_run_ = open_.incarnation;
+    resumed_at_ = point.next_number;
+    if (std::exchange(newer_run_, false)) {
+      kept_bytes_ = point.offset;
+      info("a new run of the source continues after " + std::to_string(kept_bytes_) + " bytes");
+    }
+    done();
   }));
 }
 
@@ -175,8 +190,11 @@ void Target::agree(const wire::Open& open) {
 }
 
 void Target::send_opened(bool already) {
+  if (opened_lane_ == 0) return send_ack(true);  // it has joined a session that the store had, and wants no more
   Lane* lane = link_.lane(opened_lane_);
   if (lane == nullptr) return;  // the source will ask again
+  // It came between a lane that joined and the consumer that was started for that.
+  if (!already && stored_ && resumed_run_ != open_.incarnation) return rewind([this] { send_opened(false); });
   report_.progress.stage = already ? "comparing" : "streaming";
   wire::Opened opened;
   opened.lanes = lanes_;
@@ -189,8 +207,9 @@ void Target::send_opened(bool already) {
   }
   ConstBytes key = leaf_key_.bytes();
   std::copy(key.begin(), key.end(), opened.leaf_key.begin());
-  opened.credit = pipeline_->credit();
-  ResumePoint point = pipeline_->resume_point();
+  opened.credit = intake_.ack().credit;
+  opened.life = intake_.life();
+  const ResumePoint& point = resume_point_;
   if (point.offset > 0) {
     opened.how = wire::OpenedHow::kContinue;
     opened.next_number = point.next_number;

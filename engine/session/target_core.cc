@@ -37,8 +37,10 @@ std::vector<TargetRow> make_rows() {
   std::vector<TargetRow> rows = {
       {S::kWaiting, E::kOpenNew, S::kStarting, {A::kStartConsumer}},
       {S::kWaiting, E::kOpenKnown, S::kComparing, {A::kSendOpenedAlready}},
+      {S::kWaiting, E::kLinkBack, S::kStarting, {A::kStartConsumer}},  // of a session that the store has
 
       {S::kStarting, E::kConsumerReady, S::kReceiving, {A::kSendOpened}},
+      {S::kStarting, E::kDelivered, S::kLingering, {A::kNoteSuccess, A::kSendFinalAck}},  // it was, before a crash
 
       {S::kReceiving, E::kOpenAgain, S::kReceiving, {A::kSendOpened}},
       {S::kReceiving, E::kProgress, S::kReceiving, {A::kSendAck}},

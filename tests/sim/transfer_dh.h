@@ -31,7 +31,7 @@ class CheapDh final : public seal::Dh {
   // The number first, then numbers that follow from it.
   static void spread(std::uint64_t number, Bytes out) {
     for (std::size_t at = 0; at + 8 <= out.size(); at += 8) {
-      store(out, at, number);
+      store_at(out, at, number);
       number = times(number, 0x1f2e3d4c5b6a798);
     }
   }

@@ -122,8 +122,8 @@ TEST(Unpack, EveryTruncationAndExtensionIsRefused) {
 
 TEST(Unpack, SkippableEmptyBombAndOldFramesAreRefused) {
   Blob skippable(8 + 100);
-  store(Bytes(skippable), 0, std::uint32_t{ZSTD_MAGIC_SKIPPABLE_START});
-  store(Bytes(skippable), 4, std::uint32_t{100});
+  store_at(Bytes(skippable), 0, std::uint32_t{ZSTD_MAGIC_SKIPPABLE_START});
+  store_at(Bytes(skippable), 4, std::uint32_t{100});
   for (std::size_t bytes : {0, 1, 100}) expect_refused(skippable, bytes);
 
   const Blob raw = text(5000);
@@ -147,7 +147,7 @@ TEST(Unpack, SkippableEmptyBombAndOldFramesAreRefused) {
 
   for (std::uint32_t magic = 0xfd2fb522; magic <= 0xfd2fb527; ++magic) {  // of zstd before 0.8
     Blob old = small;
-    store(Bytes(old), 0, magic);
+    store_at(Bytes(old), 0, magic);
     expect_refused(old, raw.size());
   }
 }

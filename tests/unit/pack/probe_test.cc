@@ -69,7 +69,7 @@ TEST(Probe, SeesNumbersAndRepeatedPatterns) {
   Blob doubles(kBlock), repeated(kBlock), nibbles(kBlock);
   for (std::size_t at = 0; at < kBlock; at += 8) {
     const double value = 1.0 + static_cast<double>(random.below(1000)) / 1000;
-    store(Bytes(doubles), at, value);
+    store_at(Bytes(doubles), at, value);
   }
   const Blob pattern = random_bytes(1000);  // random in itself, again and again
   for (std::size_t at = 0; at < kBlock; ++at) {

@@ -277,7 +277,7 @@ class Inside : public ::testing::Test {
     message.resize(16);
     auto noise = seal::Handshake::nnpsk0(one.host().dh, one.machine.random, true, *pair.dialler.secret, message);
     std::vector<std::byte> payload(limits::kFirstMessageBytes - 16 - noise.overhead(1));
-    store(Bytes(payload), 0, static_cast<std::uint16_t>(said_bytes));
+    store_at(Bytes(payload), 0, static_cast<std::uint16_t>(said_bytes));
     std::copy(inner.begin(), inner.end(), payload.begin() + 2);
     std::vector<std::byte> sealed = noise.write_message(payload);
     message.insert(message.end(), sealed.begin(), sealed.end());

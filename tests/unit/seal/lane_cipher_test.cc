@@ -114,10 +114,10 @@ TEST_P(LaneCipher, FramesAreSealedAsTheProtocolSays) {
     if (sequence > 1 && sequence < boundary - 1) continue;
     plain_opener->set_key(epoch_key(key_, GetParam(), sequence == boundary ? 1 : 0));
     AeadNonce nonce{};
-    store(Bytes(nonce), 4, sequence);
+    store_at(Bytes(nonce), 4, sequence);
     std::array<std::byte, 16> associated{};
     std::ranges::copy(kHeader, associated.begin());
-    store(Bytes(associated), 8, sequence);
+    store_at(Bytes(associated), 8, sequence);
     Blob back(5);
     EXPECT_TRUE(plain_opener->open(nonce, associated, sealed, back)) << sequence;
     EXPECT_EQ(as_text(back), "hello");

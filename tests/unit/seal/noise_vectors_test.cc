@@ -39,7 +39,7 @@ class FixedRandom final : public RandomSource {
 
 Blob transport_open(const SecretBytes& key, std::uint64_t counter, const Blob& sealed) {
   std::array<std::byte, 12> nonce{};
-  store(Bytes(nonce), 4, counter);
+  store_at(Bytes(nonce), 4, counter);
   Blob plain(sealed.size() - 16);
   if (crypto_aead_chacha20poly1305_ietf_decrypt(as_uchar(Bytes(plain)), nullptr, nullptr, as_uchar(ConstBytes(sealed)),
                                                 sealed.size(), nullptr, 0, as_uchar(ConstBytes(nonce)),

@@ -31,7 +31,7 @@ TEST(FrameHeader, ThereAndBackAtEveryBound) {
     }
     auto bytes = encode_frame_header(type, plain_max(type));
     for (std::size_t sealed : {std::size_t{0}, std::size_t{15}, plain_max(type) + 17, std::size_t{0xffffffff}}) {
-      store(Bytes(bytes), 0, static_cast<std::uint32_t>(sealed));
+      store_at(Bytes(bytes), 0, static_cast<std::uint32_t>(sealed));
       EXPECT_FALSE(decode_frame_header(bytes)) << number << " " << sealed;
     }
     names.insert(frame_type_name(type));

@@ -244,7 +244,7 @@ TEST(Messages, LongTextsAreCutWhenEncodedAndRefusedWhenDecoded) {
   ASSERT_TRUE(cut);
   EXPECT_EQ(cut->text, std::string(limits::kErrorTextBytesMax, 'x'));
   Message longer = encode(abort);
-  store(Bytes(longer), 1, static_cast<std::uint16_t>(limits::kErrorTextBytesMax + 1));
+  store_at(Bytes(longer), 1, static_cast<std::uint16_t>(limits::kErrorTextBytesMax + 1));
   longer.push_back(std::byte{'x'});
   EXPECT_FALSE(decode_abort(longer));
 

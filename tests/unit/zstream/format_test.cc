@@ -11,7 +11,7 @@ using Header = std::array<std::byte, kRecordBytes>;
 
 template <class T>
 void set(Header& header, std::size_t offset, T value, bool swapped) {
-  store(Bytes(header), offset, swapped ? swap_bytes(value) : value);
+  store_at(Bytes(header), offset, swapped ? swap_bytes(value) : value);
 }
 
 Header header_of(RecordType type, bool swapped) {

@@ -70,7 +70,7 @@ std::size_t NvlistBuilder::start_pair(std::string_view name, std::uint32_t type,
 void NvlistBuilder::end_pair(std::size_t start) {
   if (encoding_ != Encoding::kXdr) out_.resize(start + (out_.size() - start + 7) / 8 * 8);
   auto bytes = static_cast<std::uint32_t>(out_.size() - start);
-  store(Bytes(out_), start, encoding_ == Encoding::kNative ? bytes : swap_bytes(bytes));
+  store_at(Bytes(out_), start, encoding_ == Encoding::kNative ? bytes : swap_bytes(bytes));
 }
 
 NvlistBuilder& NvlistBuilder::number(std::string_view name, std::uint64_t value) {

@@ -32,7 +32,7 @@ std::vector<std::byte> small_stream(bool swapped = false) {
 // Puts an integer into a record of a stream; `at` counts from the stream's start.
 template <class T>
 void poke(std::vector<std::byte>& stream, std::size_t at, T value) {
-  store(Bytes(stream), at, value);
+  store_at(Bytes(stream), at, value);
 }
 
 // Whole, byte by byte, and in pieces of a length that is no multiple of anything.

@@ -1,0 +1,253 @@
+#include "pipeline/intake.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace zferry::pipeline {
+
+Intake::Intake(Host& host, const TargetSettings& settings, Events events)
+    : host_(host), settings_(settings), events_(std::move(events)) {
+  receive_ = settings.dataset.empty() ? ReceiveCommand::parse(settings.consumer)
+                                      : std::optional(ReceiveCommand::of_dataset(settings.dataset));
+  if (receive_ && !receive_->keeps_what_is_cut()) receive_.reset();
+  if (!settings.store) return;
+  Spool::Events spool;
+  spool.progress = [this] { on_progress(); };
+  spool.full = [this] { store_full(); };
+  spool.lost = [this](Error why) { store_lost(std::move(why)); };
+  spool.damaged = [this](Error why) { fail(std::move(why)); };
+  spool_ = std::make_unique<Spool>(host, *settings.store, destination_name(settings), settings.lane.block_bytes,
+                                   std::move(spool));
+}
+
+void Intake::open(Done done) {
+  if (spool_) return spool_->open(std::move(done));
+  host_.loop.post(lifeline_.guard([done = std::move(done)] { done({}); }));
+}
+
+const KeptSession* Intake::found() const { return spool_ && spool_->found() ? &*spool_->found() : nullptr; }
+
+void Intake::start(const KeptSession& session, std::function<void()> ready) {
+  session_ = session;
+  ready_ = std::move(ready);
+  started_ = true;
+  if (found() != nullptr) return revive();
+  if (!spool_) return launch({});
+  if (Status enough = check_capacity(); !enough) return fail(enough.take_error());
+  std::string label = session.open.name + " -> " + destination_name(settings_);
+  std::replace(label.begin(), label.end(), '\0', ' ');
+  spool_->begin(session, label.substr(0, 500), [this](Status begun) {
+    if (!begun) return fail(begun.take_error());
+    launch({});
+  });
+}
+
+// Where ZFS does not say how far it is, all of the stream must be kept to its end.
+Status Intake::check_capacity() const {
+  if (receive_) return {};
+  std::uint64_t needed = session_.open.size_hint_bytes;
+  std::string capacity = std::to_string(spool_->capacity_bytes());
+  if (needed > spool_->capacity_bytes())
+    return Error{Fault::kStoreFull,
+                 "this consumer leaves no resume token, so the store must hold the whole stream: about " +
+                     std::to_string(needed) + " bytes, and its capacity is " + capacity,
+                 "give it a capacity of " + std::to_string(needed + needed / 16 + 2 * limits::kSegmentBytes) +
+                     " bytes, or use \"zfs receive -s\", or leave --store out"};
+  info("this consumer leaves no resume token: the store must hold the whole stream (" +
+       (needed > 0 ? "about " + std::to_string(needed) + " bytes" : "of unknown length") + ", capacity " + capacity +
+       ") for it to survive a crash");
+  return {};
+}
+
+Result<std::unique_ptr<ReceivePipeline>> Intake::make_pipeline(const std::optional<zstream::ResumeToken>& token) {
+  seal::SecretBytes key(session_.leaf_key);
+  std::size_t block_bytes = session_.open.block_bytes_max;
+  StreamState from = StreamState::begin(key.copy(), block_bytes);
+  if (spool_ && !spool_->checkpoint().state.empty()) {
+    auto restored = StreamState::restore(spool_->checkpoint(), key.copy(), block_bytes);
+    if (!restored) return restored.take_error();
+    from = std::move(*restored);
+  }
+  from.follows = spool_ && receive_;
+  std::optional<zstream::ResumingStream> resuming;
+  if (token) {
+    auto context = zstream::StreamContext::restore(from.context.save());
+    if (!context) return context.take_error();
+    auto begun = zstream::ResumingStream::begin(std::move(*context), *token);
+    if (!begun) return begun.take_error();
+    resuming = std::move(*begun);
+  }
+  auto destination = open_destination(host_, settings_);
+  if (!destination) return destination.take_error();
+  ReceivePipeline::Events events;
+  events.progress = [this] { on_progress(); };
+  events.finished = [this](wire::Completion how) { events_.finished(how); };
+  events.broke = [this](Error why) { pipeline_broke(std::move(why)); };
+  events.failed = [this](Error why) { pipeline_failed(std::move(why)); };
+  return std::make_unique<ReceivePipeline>(host_, std::move(*destination), std::move(key), block_bytes, window(),
+                                           std::move(events), std::move(from), std::move(resuming));
+}
+
+void Intake::launch(const std::optional<zstream::ResumeToken>& token) {
+  auto made = make_pipeline(token);
+  if (!made) return fail(made.take_error());
+  pipeline_ = std::move(*made);
+  launched_at_ = pipeline_->delivered();
+  if (final_) pipeline_->check_final(*final_, [this](Status verdict) { verdict_(std::move(verdict)); });
+  if (auto ready = std::exchange(ready_, nullptr)) ready();
+  if (spool_) spool_->feed(pipeline_.get());
+  if (spool_ && receive_) watch_applied();
+}
+
+void Intake::take(const wire::Block& header, flow::Slice packed) {
+  if (!spooling()) {
+    if (pipeline_) pipeline_->take(header, std::move(packed));
+    return;
+  }
+  if (header.number >= granted_)
+    return events_.broke({Fault::kProtocol, "the source sent a block beyond its credit", {}});
+  if (header.raw_bytes > session_.open.block_bytes_max)
+    return events_.broke({Fault::kProtocol, "a block is longer than was agreed", {}});
+  if (spool_->has(header.number)) return;
+  spool_->take(header, packed);
+  // What it has no room for now it gets out of the store.
+  if (pipeline_ && header.number < pipeline_->credit()) pipeline_->take(header, std::move(packed));
+  on_progress();
+}
+
+wire::Ack Intake::ack() {
+  wire::Ack ack;
+  if (!pipeline_ && !spooling()) return ack;
+  if (pipeline_) ack = {pipeline_->received(), pipeline_->delivered(), pipeline_->credit(), pipeline_->beyond()};
+  if (!spool_) return ack;
+  ack.keep = spool_->keep();
+  ack.life = spool_->life();
+  if (!spooling()) return ack;
+  ack.received = spool_->received();
+  ack.delivered = std::min(ack.delivered, ack.received);
+  ack.durable = spool_->durable();
+  if (pipeline_) granted_ = std::max(granted_, std::min(pipeline_->credit(), spool_->kept() + window()));
+  ack.credit = granted_;
+  ack.beyond.assign((spool_->received_end() - ack.received + 63) / 64, 0);
+  for (std::uint64_t number = ack.received; number < spool_->received_end(); ++number)
+    if (spool_->has(number))
+      ack.beyond[(number - ack.received) / 64] |= std::uint64_t{1} << (number - ack.received) % 64;
+  if (ack.beyond.size() > limits::kAckWordsMax) ack.beyond.resize(limits::kAckWordsMax);
+  return ack;
+}
+
+void Intake::on_progress() {
+  if (over_) return;
+  if (pipeline_ && pipeline_->delivered() > launched_at_) revivals_ = 0;
+  if (spool_) spool_->feed_on();
+  bool level = pipeline_ && (!spooling() || pipeline_->received() >= spool_->received());
+  if (level)
+    if (auto caught_up = std::exchange(caught_up_, nullptr)) caught_up();
+  events_.progress();
+}
+
+void Intake::check_final(const wire::Final& final, std::function<void(Status)> verdict) {
+  final_ = final;
+  verdict_ = std::move(verdict);
+  if (pipeline_) pipeline_->check_final(final, [this](Status status) { verdict_(std::move(status)); });
+}
+
+// Written down first: who died after this finds whether ZFS has the snapshot, and knows what it is.
+void Intake::release() {
+  releasing_ = true;
+  verdict_ = [this](Status status) {
+    if (!status) return fail(status.take_error());
+    if (pipeline_) pipeline_->release();
+  };
+  if (!spooling()) return pipeline_->release();
+  spool_->note_final({*final_, pipeline_->walker().summary().toguid}, [this](Status noted) {
+    if (!noted) warn(noted.error().what);
+    if (pipeline_) pipeline_->release();
+  });
+}
+
+void Intake::rewind(std::uint64_t incarnation, std::function<void(ResumePoint)> done) {
+  caught_up_ = [this, incarnation, done = std::move(done)] {
+    pipeline_->rewind([this, incarnation, done] {
+      ResumePoint point = pipeline_->resume_point();
+      if (!final_ || !releasing_) final_.reset();
+      if (!spooling()) return done(std::move(point));
+      spool_->take_over(incarnation, point.next_number, [this, point, done](Status noted) {
+        if (!noted) return store_lost(noted.take_error());
+        done(point);
+      });
+    });
+  };
+  host_.loop.post(lifeline_.guard([this] { on_progress(); }));
+}
+
+bool Intake::untouched_since(std::uint64_t number) const {
+  if (caught_up_) return true;
+  if (spooling()) return spool_->received_end() == number;
+  return pipeline_ && pipeline_->received() == number && pipeline_->beyond().empty();
+}
+
+void Intake::drop(std::function<void()> gone) {
+  over_ = true;
+  host_.loop.cancel(revival_timer_);
+  host_.loop.cancel(applied_timer_);
+  question_.reset();
+  applied_question_.reset();
+  if (spool_) spool_->feed(nullptr);
+  if (pipeline_) return pipeline_->drop(std::move(gone));
+  gone();
+}
+
+void Intake::forget(Done done) {
+  host_.loop.cancel(applied_timer_);
+  applied_question_.reset();
+  if (!spool_) return done({});
+  spool_->remove(std::move(done));
+}
+
+// What is wrong in it must not stand in the way of a source that mends it.
+void Intake::pipeline_broke(Error why) {
+  if (spooling()) spool_->take_over(session_.open.incarnation, pipeline_->joined(), [](const Status&) {});
+  events_.broke(std::move(why));
+}
+
+void Intake::pipeline_failed(Error why) {
+  if (over_) return;
+  if (may_revive(why)) return bury_and_revive(why);
+  fail(std::move(why));
+}
+
+void Intake::fail(Error why) {
+  if (std::exchange(over_, true)) return;
+  events_.failed(std::move(why));
+}
+
+void Intake::store_full() {
+  if (over_) return;
+  if (!receive_)
+    return spool_->give_up({Fault::kStoreFull,
+                            "the store is full (" + std::to_string(spool_->capacity_bytes()) +
+                                " bytes), and nothing of the stream can be let go before its end",
+                            "give it more capacity"});
+  if (!std::exchange(full_told_, true)) info("the store is full: waiting for ZFS to make durable what it has taken");
+  host_.loop.cancel(applied_timer_);
+  applied_timer_ = host_.loop.after(settings_.applied_every / 4, lifeline_.guard([this] { ask_applied(); }));
+}
+
+// Without a store the session goes on as it would have begun without one, if nothing is needed that only the store has.
+void Intake::store_lost(Error why) {
+  if (over_) return;
+  bool needed = !pipeline_ || pipeline_->received() < spool_->received();
+  if (settings_.store->end_when_lost || needed) return fail(std::move(why));
+  warn(why.what + "; the transfer goes on, but from here on a crash of this end loses what ZFS has not applied");
+  on_progress();
+}
+
+void Intake::info(const std::string& text) const {
+  if (settings_.notices.info) settings_.notices.info(text);
+}
+void Intake::warn(const std::string& text) const {
+  if (settings_.notices.warning) settings_.notices.warning(text);
+}
+
+}  // namespace zferry::pipeline

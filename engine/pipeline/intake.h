@@ -1,0 +1,114 @@
+// Intake: what a target does with the blocks that come: into the store where there is one, through the pipeline, into
+// the consumer; and a new consumer where the old one died and the store has what it lacks. Target decides about
+// sessions, Intake about bytes. docs/STORE.md, "In a session". Threading: the loop's.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/lifeline.h"
+#include "pipeline/host.h"
+#include "pipeline/question.h"
+#include "pipeline/receive_command.h"
+#include "pipeline/receive_pipeline.h"
+#include "pipeline/settings.h"
+#include "pipeline/spool.h"
+#include "wire/messages.h"
+
+namespace zferry::pipeline {
+
+class Intake {
+ public:
+  struct Events {
+    std::function<void()> progress;                  // ack() has news
+    std::function<void(wire::Completion)> finished;  // the destination has everything
+    std::function<void(const KeptFinal&)> had_it;    // it had, before this process was started
+    std::function<void(Error)> broke;                // the source's fault; once
+    std::function<void(Error)> failed;               // this end's; once
+  };
+  using Done = std::function<void(Status)>;
+  // REQUIRES: host and settings outlive this object.
+  Intake(Host& host, const TargetSettings& settings, Events events);
+
+  // Opens the store. At once where there is none.
+  void open(Done done);
+  // What it holds for this destination, of a process that died.
+  const KeptSession* found() const;
+  // Starts the consumer: for a new session, or to go on with what was found. `ready` once blocks may come; a failure is
+  // told by Events::failed.
+  void start(const KeptSession& session, std::function<void()> ready);
+  bool started() const { return started_; }
+
+  void take(const wire::Block& header, flow::Slice packed);
+  // What the source is told; credit is granted by it.
+  wire::Ack ack();
+  void check_final(const wire::Final& final, std::function<void(Status)> verdict);
+  void release();
+  // Another run of the source goes on. Calls `done` once all that came is joined, with where it goes on; durable.
+  void rewind(std::uint64_t incarnation, std::function<void(ResumePoint)> done);
+  void drop(std::function<void()> gone);
+  // It is complete, and written down: the store need not keep it.
+  void forget(Done done);
+
+  bool untouched_since(std::uint64_t number) const;
+  std::uint32_t life() const { return spool_ ? spool_->life() : 0; }
+  std::uint64_t written_bytes() const { return pipeline_ ? pipeline_->written_bytes() : 0; }
+  bool writing() const { return pipeline_ && pipeline_->writing(); }
+  // REQUIRES: started() and the stream is whole.
+  const ReceivePipeline& pipeline() const { return *pipeline_; }
+  bool has_pipeline() const { return pipeline_ != nullptr; }
+
+ private:
+  std::size_t window() const { return std::max<std::size_t>(settings_.pool_buffers / 2 - 2, 2); }
+  bool spooling() const { return spool_ && spool_->active(); }
+  Status check_capacity() const;
+  void launch(const std::optional<zstream::ResumeToken>& token);
+  Result<std::unique_ptr<ReceivePipeline>> make_pipeline(const std::optional<zstream::ResumeToken>& token);
+  void pipeline_broke(Error why);
+  void pipeline_failed(Error why);
+  void fail(Error why);
+  void on_progress();
+  void store_full();
+  void store_lost(Error why);
+
+  // intake_revival.cc: where ZFS stands, and a new consumer from there.
+  bool may_revive(const Error& why) const;
+  void bury_and_revive(const Error& why);
+  void revive();
+  void got_token(const Result<Question::Answer>& answer);
+  void got_guid(const Result<Question::Answer>& answer);
+  void start_over();
+  void watch_applied();
+  void ask_applied();
+  void info(const std::string& text) const;
+  void warn(const std::string& text) const;
+
+  Host& host_;
+  const TargetSettings& settings_;
+  Events events_;
+  std::optional<ReceiveCommand> receive_;  // the consumer's, where ZFS keeps what a cut leaves
+  std::unique_ptr<Spool> spool_;
+  std::unique_ptr<ReceivePipeline> pipeline_;
+  std::unique_ptr<ReceivePipeline> dying_;
+  KeptSession session_;
+  std::function<void()> ready_;
+  std::function<void()> caught_up_;  // a rewind that waits until the pipeline has all that is in the store
+  std::optional<wire::Final> final_;
+  std::function<void(Status)> verdict_;
+  bool started_ = false;
+  bool releasing_ = false;
+  bool over_ = false;
+  bool full_told_ = false;
+  std::uint64_t granted_ = 0;      // blocks below may come
+  std::uint64_t launched_at_ = 0;  // the first block of this consumer
+  int revivals_ = 0;               // since the consumer last took something
+  std::unique_ptr<Question> question_;
+  std::unique_ptr<Question> applied_question_;
+  io::TimerId revival_timer_ = 0;
+  io::TimerId applied_timer_ = 0;
+  Lifeline lifeline_;
+};
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,104 @@
+// How a target that lost its consumer, or died itself, goes on: by what ZFS kept, from the store.
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/intake.h"
+
+namespace zferry::pipeline {
+namespace {
+
+constexpr int kRevivalsMax = 8;
+constexpr Duration kAnswerPatience = std::chrono::minutes(5);
+
+}  // namespace
+
+// A consumer that took something and died may do better; one that never took anything is told of as it is. After a
+// crash the orphan of the process before may still hold the dataset: a few tries.
+bool Intake::may_revive(const Error& why) const {
+  if (!spooling() || settings_.consumer.empty() || why.fault != Fault::kConsumerFailed) return false;
+  bool took = pipeline_->delivered() > launched_at_;
+  bool tries = found() != nullptr || revivals_ > 0;
+  return took || (tries && revivals_ < kRevivalsMax);
+}
+
+void Intake::bury_and_revive(const Error& why) {
+  warn(why.what + "; the store has what it took: starting it again");
+  spool_->feed(nullptr);
+  dying_ = std::move(pipeline_);
+  Duration delay = settings_.revive_after * std::min(1 << std::min(revivals_, 3), 8);
+  ++revivals_;
+  dying_->drop(lifeline_.guard([this, delay] {
+    revival_timer_ = host_.loop.after(delay, lifeline_.guard([this] {
+      dying_.reset();
+      revive();
+    }));
+  }));
+}
+
+void Intake::revive() {
+  if (!receive_) return start_over();
+  question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
+                                         [this](const Result<Question::Answer>& answer) { got_token(answer); });
+}
+
+void Intake::got_token(const Result<Question::Answer>& answer) {
+  if (!answer) return fail(answer.error());
+  if (answer->exit.success() && answer->output.size() > 1) {
+    auto token = zstream::decode_resume_token(answer->output);
+    if (!token) return fail(token.take_error());
+    info("ZFS kept what it had taken of " + session_.open.name + ": going on there (object " +
+         std::to_string(token->object) + ", offset " + std::to_string(token->offset) + "), from the store");
+    return launch(*token);
+  }
+  const KeptSession* kept = found();
+  if (kept == nullptr || !kept->final) return start_over();
+  question_ = std::make_unique<Question>(host_, receive_->ask_guid(session_.open.name), kAnswerPatience,
+                                         [this](const Result<Question::Answer>& guid) { got_guid(guid); });
+}
+
+// The process before may have died between the consumer's exit and the completion record.
+void Intake::got_guid(const Result<Question::Answer>& answer) {
+  if (!answer) return fail(answer.error());
+  const KeptFinal& final = *found()->final;
+  if (!answer->exit.success() || answer->output != std::to_string(final.toguid)) return start_over();
+  info("ZFS has the snapshot: it was complete before this end was started anew");
+  events_.had_it(final);
+}
+
+void Intake::start_over() {
+  if (spool_->checkpoint().number == 0) {
+    if (found() != nullptr || revivals_ > 0) info("the consumer gets the stream from its start, from the store");
+    return launch({});
+  }
+  fail({Fault::kStoreFailed,
+        "ZFS no longer has what it had taken of " + session_.open.name +
+            ", and the store let go of that part (the receive was given up, or the dataset destroyed)",
+        "give up what is left (zferry store prune " + settings_.store->folder + "), and send it anew"});
+}
+
+// ---- How far ZFS is.
+
+void Intake::watch_applied() {
+  host_.loop.cancel(applied_timer_);
+  applied_timer_ = host_.loop.after(settings_.applied_every, lifeline_.guard([this] { ask_applied(); }));
+}
+
+void Intake::ask_applied() {
+  applied_timer_ = 0;
+  if (over_ || !pipeline_ || !spooling()) return;
+  if (pipeline_->delivered() == launched_at_) return watch_applied();
+  auto asked = pipeline_.get();
+  applied_question_ =
+      std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
+                                 [this, asked](const Result<Question::Answer>& answer) {
+                                   watch_applied();
+                                   if (over_ || pipeline_.get() != asked || !answer || !answer->exit.success()) return;
+                                   auto token = zstream::decode_resume_token(answer->output);
+                                   if (!token) return;
+                                   std::optional<Checkpoint> checkpoint = pipeline_->applied(*token, spool_->durable());
+                                   if (checkpoint) spool_->apply(std::move(*checkpoint));
+                                   if (spool_->waits_for_room()) store_full();
+                                 });
+}
+
+}  // namespace zferry::pipeline
