@@ -28,7 +28,8 @@ MIB = 1 << 20
 SIDES = ("target", "source")
 VICTIMS = (("target",), ("source",), ("consumer",), ("target", "source"), ("target", "consumer"), ("source", "consumer"),
            ("target", "source", "consumer"))
-CONSUMERS = ("out", "file", "zfs -s", "zfs")
+CONSUMERS = ("out", "file", "zfs -s", "dataset", "zfs")     # dataset: --dataset alone; zfs: without -s
+ZFS = ("zfs -s", "dataset", "zfs")
 DATASET = "p/x"
 STORE_CAPACITY = "512M"
 PEER_TIMEOUT, LINGER, LINGER_S = "2s", "3s", 3
@@ -237,14 +238,15 @@ class KilledTransfer:
         receive += ["--store", f"{room / 'store'}:{STORE_CAPACITY}"] if store else []
         receive += {"out": ["--out", room / "copy"],
                     "file": ["--", sys.executable, "-SE", HERE / "keeper.py", room / "copy"],
-                    "zfs -s": (["--dataset", DATASET] if store else []) + ["--", "zfs", "receive", "-s", "-u", DATASET],
-                    "zfs": (["--dataset", DATASET] if store else []) + ["--", "zfs", "receive", "-u", DATASET]}[d.consumer]
+                    "zfs -s": ["--", "zfs", "receive", "-s", "-u", DATASET],
+                    "dataset": ["--dataset", DATASET],
+                    "zfs": ["--", "zfs", "receive", "-u", DATASET]}[d.consumer]
         return {"source": Side("source", send, None, None if d.producer else d.stream.path),
                 "target": Side("target", receive, self.pool.environment)}
 
     def consumer_process(self):
         """The process id of the consumer, where one runs."""
-        if self.draw.consumer.startswith("zfs"):
+        if self.draw.consumer in ZFS:
             return self.pool.receiver(DATASET)
         try:
             number = int((self.room / "copy.pid").read_text())
@@ -366,7 +368,7 @@ class KilledTransfer:
 
     def is_complete(self):
         d = self.draw
-        if d.consumer.startswith("zfs"):
+        if d.consumer in ZFS:
             dump = self.pool.dump(d.stream.snapshot)
             self.compared = len(dump or b"")
             return dump == d.stream.dump
