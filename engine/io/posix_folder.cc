@@ -124,6 +124,7 @@ Result<std::vector<FolderEntry>> PosixFolder::list() {
     struct stat facts {};
     if (!is_folder_name(name)) continue;  // "lost+found", an editor's: not ours
     if (::fstatat(folder_.get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;  // another process has the lock, and has just removed it
       return folder_error(words("list", name), errno);
     }
     if (S_ISREG(facts.st_mode)) files.push_back({name, static_cast<std::uint64_t>(facts.st_size)});

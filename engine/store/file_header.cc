@@ -39,8 +39,10 @@ Status check_start(ConstBytes bytes, std::size_t bytes_wanted, const std::string
   if (bytes.size() < bytes_wanted || as_text(bytes.first(kMagic.size())) != kMagic)
     return failed(name, "its beginning is missing or is not that of a store's file");
   if (const auto version = load<std::uint16_t>(bytes, kVersionAt); version != kVersion)
-    return failed(
-        name, "version " + std::to_string(version) + ", and this program knows version " + std::to_string(kVersion));
+    return Error{
+        Fault::kStoreFailed,
+        name + ": version " + std::to_string(version) + ", and this program knows version " + std::to_string(kVersion),
+        "use the zferry that made this store, or give it another folder for its store"};
   return {};
 }
 
@@ -117,7 +119,7 @@ Result<StoreId> decode_format(ConstBytes bytes, const seal::SecretBytes& key) {
   std::ranges::copy(bytes.subspan(kIdAt, id.size()), id.begin());
   if (!is_at(bytes, kKeyCheckAt, StoreKeys(key, id).check())) {
     Error error = failed(name, "this store was made with another key");
-    error.next = "give back the key that it was made with, or give zferry another folder for its store";
+    error.next = "give the state folder that it was made with (--state FOLDER), or another folder for the store";
     return error;
   }
   return id;

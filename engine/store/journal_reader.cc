@@ -76,7 +76,9 @@ class Reader {
   Result<ConstBytes> view(std::uint64_t at, std::size_t bytes) {
     if (at < window_at_ || at + bytes > window_at_ + window_bytes_) {
       window_.resize(kWindowBytes);
-      auto count = file_.read(at, window_);
+      // No further than it reached when it was opened: whoever writes it now goes on meanwhile.
+      const std::size_t there = std::min<std::uint64_t>(kWindowBytes, file_.bytes() - std::min(at, file_.bytes()));
+      auto count = file_.read(at, Bytes(window_).first(there));
       if (!count) return count.take_error();
       window_at_ = at;
       window_bytes_ = *count;

@@ -75,7 +75,13 @@ Result<SessionContent> recover_session(io::Folder& folder, const StoreKeys& keys
                                        const SessionFiles& files) {
   auto content = read_journal(folder, keys, session);
   if (!content) return content.take_error();
-  for (auto& [number, segment] : content->segments()) {
+  if (Status status = find_segments(keys, session, files, *content); !status) return status.take_error();
+  return content;
+}
+
+Status find_segments(const StoreKeys& keys, const SessionId& session, const SessionFiles& files,
+                     SessionContent& content) {
+  for (auto& [number, segment] : content.segments()) {
     const auto found = files.segment_bytes.find(number);
     if (found != files.segment_bytes.end()) segment.file_bytes = found->second;
     // What the journal names was synced before it: that it is missing is damage, not a crash.
@@ -83,7 +89,7 @@ Result<SessionContent> recover_session(io::Folder& folder, const StoreKeys& keys
       return failed(segment_name(keys, session, number),
                     "missing, or cut off at " + std::to_string(segment.file_bytes));
   }
-  return content;
+  return {};
 }
 
 std::vector<std::uint32_t> unneeded_segments(const SessionFiles& files, const SessionContent& content) {
@@ -104,6 +110,14 @@ SessionSummary summary_of(const SessionId& id, const SessionContent& content) {
   summary.next_number = content.next();
   summary.blocks = content.blocks().size();
   summary.packed_bytes = content.packed_bytes();
+  const auto& blocks = content.blocks();
+  if (const auto first = blocks.find(summary.first_number); first != blocks.end())
+    summary.first_offset = first->second.offset;
+  const auto next = blocks.lower_bound(summary.next_number);
+  if (summary.next_number > summary.first_number && next != blocks.begin()) {
+    const BlockFacts& last = std::prev(next)->second;
+    summary.next_offset = last.offset + last.raw_bytes;
+  }
   return summary;
 }
 

@@ -32,6 +32,10 @@ Result<StoreFiles> list_files(io::Folder& folder, const StoreKeys& keys);
 Result<SessionContent> recover_session(io::Folder& folder, const StoreKeys& keys, const SessionId& session,
                                        const SessionFiles& files);
 
+// As the second half of it: that each block of a journal that was read has its bytes in `files`.
+Status find_segments(const StoreKeys& keys, const SessionId& session, const SessionFiles& files,
+                     SessionContent& content);
+
 // Of a session's segments those that hold nothing that counts. REQUIRES: of recover_session().
 std::vector<std::uint32_t> unneeded_segments(const SessionFiles& files, const SessionContent& content);
 

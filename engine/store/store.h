@@ -54,9 +54,12 @@ struct SessionSummary {
   std::uint64_t first_number = 0;  // of the checkpoint: blocks below are applied
   std::uint64_t next_number = 0;   // blocks from the first to here are all there
   std::uint64_t blocks = 0;
-  std::uint64_t packed_bytes = 0;  // of the blocks
-  std::uint64_t disk_bytes = 0;    // of segments and journal
-  std::optional<Error> damage;     // its journal cannot be read: it can only be removed
+  std::optional<std::uint64_t>
+      first_offset;                          // in the stream, of the first number's block; nothing where it is not here
+  std::optional<std::uint64_t> next_offset;  // behind the block before the next number; nothing where it is not here
+  std::uint64_t packed_bytes = 0;            // of the blocks
+  std::uint64_t disk_bytes = 0;              // of segments and journal
+  std::optional<Error> damage;               // its journal cannot be read: it can only be removed
 };
 
 struct StoreSettings {
@@ -129,6 +132,14 @@ class Session {
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// What a store holds, without its lock: also of one that is in use, as it was a moment ago. Changes nothing. Errors: as
+// Store.
+struct Holdings {
+  std::vector<SessionSummary> sessions;
+  std::uint64_t used_bytes = 0;  // of all files
+};
+Result<Holdings> look(io::Folder& folder, const seal::SecretBytes& key);
 
 // Reads everything that counts and opens it; changes nothing. Gives how much was looked at; what is damaged is named in
 // the summaries of `damaged`, with the first error of each. Errors: as Store.
