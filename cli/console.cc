@@ -71,6 +71,12 @@ const char* usual_next(Fault fault) {
     case Fault::kStateFailed:
       return "see to the state folder's space and permissions on the end that names it, or choose another with --state "
              "FOLDER";
+    case Fault::kStoreFull:
+      return "give the target's store more capacity (recv --store FOLDER:CAPACITY) or its disk more room, then run the "
+             "same commands again";
+    case Fault::kStoreFailed:
+      return "on the target: \"zferry store verify FOLDER\" tells what is damaged, \"zferry store prune FOLDER\" gives "
+             "it up";
     case Fault::kDigestMismatch:
       return "send again; the stream was not completed at the target. If it happens twice, test the memory of both "
              "hosts";

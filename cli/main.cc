@@ -12,13 +12,14 @@
 namespace zferry::cli {
 namespace {
 
-constexpr const char* kCommands[] = {"send", "recv", "key", "inspect"};
+constexpr const char* kCommands[] = {"send", "recv", "store", "key", "inspect"};
 
 bool is_command(const std::string& word) {
   return std::find(std::begin(kCommands), std::end(kCommands), word) != std::end(kCommands);
 }
 
 bool is_key_command(const std::string& word) { return word == "gen" || word == "secret" || word == "pub"; }
+bool is_store_command(const std::string& word) { return word == "status" || word == "verify" || word == "prune"; }
 
 // Everything behind "--" is the command's, whatever it looks like: the parser never sees it.
 struct Words {
@@ -76,12 +77,16 @@ std::string help_for(const Words& words) {
 // What the parser would say less well.
 std::optional<Error> wrong_command(const Words& words) {
   const std::vector<std::string>& ours = words.ours;
-  if (ours.empty()) return Error{Fault::kUsage, "no command is given: send, recv, key or inspect", "zferry --help"};
+  if (ours.empty())
+    return Error{Fault::kUsage, "no command is given: send, recv, store, key or inspect", "zferry --help"};
   if (ours.front() == "key" && ours.size() > 1 && !ours[1].starts_with('-') && !is_key_command(ours[1]))
     return Error{Fault::kUsage, "'" + escaped(ours[1], 40) + "' is no command of key: gen, secret, pub",
                  "zferry key --help"};
+  if (ours.front() == "store" && ours.size() > 1 && !ours[1].starts_with('-') && !is_store_command(ours[1]))
+    return Error{Fault::kUsage, "'" + escaped(ours[1], 40) + "' is no command of store: status, verify, prune",
+                 "zferry store --help"};
   if (ours.front().starts_with('-') || is_command(ours.front())) return std::nullopt;
-  return Error{Fault::kUsage, "'" + escaped(ours.front(), 40) + "' is no command: send, recv, key, inspect",
+  return Error{Fault::kUsage, "'" + escaped(ours.front(), 40) + "' is no command: send, recv, key, inspect, store",
                "zferry --help"};
 }
 
@@ -185,6 +190,30 @@ void add_recv(CLI::App& app, TransferOptions& o) {
       ->type_name("TIME");
 }
 
+void add_store_place(CLI::App& command, StoreOptions& o) {
+  command.add_option("folder", o.folder, "the store: what recv --store names, without its capacity")
+      ->type_name("FOLDER")
+      ->required();
+  command
+      .add_option("--state", o.state_folder,
+                  "the state folder of the recv that made it, where its key is (default: /var/lib/zferry, or in your "
+                  "home)")
+      ->type_name("FOLDER");
+  command.add_flag("--json", o.json, "JSON Lines");
+}
+
+void add_store(CLI::App& app, StoreOptions& o) {
+  CLI::App* store = app.add_subcommand("store", "look at, check or clear the store of a target (recv --store)");
+  store->require_subcommand(1);
+  add_store_place(*store->add_subcommand("status", "what it holds, a line a session; also while it is in use"), o);
+  add_store_place(*store->add_subcommand("verify", "read all of it and compare it with its seals"), o);
+  CLI::App* prune = store->add_subcommand("prune", "give up a session: what it holds would have to cross again");
+  add_store_place(*prune, o);
+  prune->add_option("--session", o.session, "its id, or the beginning of it, as status shows it")->type_name("ID");
+  prune->add_flag("--all", o.all, "all sessions");
+  prune->add_flag("--yes", o.yes, "the session, where there is but one");
+}
+
 struct OtherOptions {
   std::string key_out, key_file, inspect_file;
   bool inspect_json = false;
@@ -205,6 +234,12 @@ void add_others(CLI::App& app, OtherOptions& o) {
   inspect->add_flag("--json", o.inspect_json, "one JSON object");
 }
 
+int run_store(const CLI::App& command, const StoreOptions& options) {
+  if (command.got_subcommand("status")) return store_status_command(options);
+  if (command.got_subcommand("verify")) return store_verify_command(options);
+  return store_prune_command(options);
+}
+
 int run(int argc, char** argv) {
   Words words = split(argc, argv);
   Console console(words.json, false);
@@ -217,8 +252,10 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   TransferOptions options;
   OtherOptions others;
+  StoreOptions store;
   add_send(app, options);
   add_recv(app, options);
+  add_store(app, store);
   add_others(app, others);
 
   if (auto wrong = wrong_command(words)) return console.end(*wrong);
@@ -234,6 +271,7 @@ int run(int argc, char** argv) {
   if (app.got_subcommand("send")) return send_command(options);
   if (app.got_subcommand("recv")) return recv_command(options);
   if (app.got_subcommand("inspect")) return inspect_command(others.inspect_file, others.inspect_json);
+  if (app.got_subcommand("store")) return run_store(*app.get_subcommand("store"), store);
   const CLI::App* key = app.get_subcommand("key");
   if (key->got_subcommand("gen")) return key_gen_command(others.key_out);
   if (key->got_subcommand("secret")) return key_secret_command(others.key_out);

@@ -50,14 +50,21 @@ Result<seal::SecretBytes> make(io::StateFolder& state, RandomSource& random) {
 
 }  // namespace
 
-Result<seal::SecretBytes> store_key(io::StateFolder& state, RandomSource& random) {
+Result<std::optional<seal::SecretBytes>> kept_store_key(io::StateFolder& state) {
   auto loaded = state.load(kName);
   if (!loaded) return loaded.take_error();
-  if (!*loaded) return make(state, random);
+  if (!*loaded) return std::optional<seal::SecretBytes>{};
   std::vector<std::byte>& record = **loaded;
   Result<seal::SecretBytes> key = decode(record);
   sodium_memzero(record.data(), record.size());
-  return key;
+  if (!key) return key.take_error();
+  return std::optional(std::move(*key));
+}
+
+Result<seal::SecretBytes> store_key(io::StateFolder& state, RandomSource& random) {
+  auto kept = kept_store_key(state);
+  if (!kept) return kept.take_error();
+  return *kept ? Result(std::move(**kept)) : make(state, random);
 }
 
 }  // namespace zferry::pipeline

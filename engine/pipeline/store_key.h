@@ -3,6 +3,8 @@
 // can read a store again once it is lost. docs/STORE.md. Any thread; blocks.
 #pragma once
 
+#include <optional>
+
 #include "base/random.h"
 #include "base/result.h"
 #include "io/files.h"
@@ -14,5 +16,8 @@ namespace zferry::pipeline {
 // this host's first key at the same time. Errors: kStateFailed: it cannot be read or written, or what is kept is
 // damaged or of a version that is not known, and then it is left as it is.
 Result<seal::SecretBytes> store_key(io::StateFolder& state, RandomSource& random);
+
+// The key that is kept; nothing where none was ever needed. Errors: kStateFailed, as above.
+Result<std::optional<seal::SecretBytes>> kept_store_key(io::StateFolder& state);
 
 }  // namespace zferry::pipeline
