@@ -183,23 +183,28 @@ Result<SourceSettings> source_settings(const TransferOptions& options) {
   return settings;
 }
 
-// FOLDER, or FOLDER:CAPACITY where what follows the last colon is a number of bytes.
+// FOLDER, or FOLDER:CAPACITY: what follows the last colon, unless the path goes on behind it.
 Result<StoreChoice> store_choice(const TransferOptions& options) {
   StoreChoice choice;
-  choice.folder = options.store;
-  std::size_t colon = options.store.rfind(':');
-  if (colon != std::string::npos && colon > 0) {
-    auto capacity = parse_bytes(options.store.substr(colon + 1));
-    if (!capacity) return capacity.take_error();
-    choice.folder = options.store.substr(0, colon);
+  choice.folder = *options.store;
+  const std::string what = "--store " + escaped(*options.store);
+  std::size_t colon = options.store->rfind(':');
+  if (colon != std::string::npos && options.store->find('/', colon) == std::string::npos) {
+    auto capacity = parse_bytes(options.store->substr(colon + 1));
+    if (!capacity)
+      return usage(what + ": what follows the colon is no capacity",
+                   "write it like /var/store:200G; a folder with a colon in its name needs a capacity behind it");
+    choice.folder = options.store->substr(0, colon);
     choice.capacity_bytes = *capacity;
     if (*capacity < limits::kCapacityMin)
-      return usage("--store " + escaped(options.store) + ": a store needs at least 64M",
-                   "leave the capacity out: it then takes what is free");
+      return usage(what + ": a store needs at least 64Mi", "leave the capacity out: it then takes what is free");
     choice.segment_bytes = std::min<std::uint64_t>(limits::kSegmentBytes, *capacity / 8);
   }
+  if (choice.folder.empty())
+    return usage(what + ": no folder is named", "write it like /var/store, or /var/store:200G");
   std::error_code failed;
   choice.folder = std::filesystem::absolute(choice.folder, failed).lexically_normal().string();
+  if (failed) return usage(what + ": " + failed.message(), "give an absolute path");
   if (options.store_failure != "continue" && options.store_failure != "end")
     return usage("--store-failure takes continue or end", "leave it out for continue");
   choice.end_when_lost = options.store_failure == "end";
@@ -210,6 +215,8 @@ Result<TargetSettings> target_settings(const TransferOptions& options) {
   TargetSettings settings;
   if (!options.out.empty() && !options.command.empty())
     return usage("--out FILE and a command exclude each other", "leave one of them out");
+  if (!options.out.empty() && !options.dataset.empty())
+    return usage("--out FILE and --dataset exclude each other", "leave one of them out");
   auto meeting = meeting_settings(options);
   if (!meeting) return meeting.take_error();
   auto lane = lane_settings(options);
@@ -231,7 +238,9 @@ Result<TargetSettings> target_settings(const TransferOptions& options) {
   settings.dataset = options.dataset;
   if (!options.dataset.empty() && options.command.empty() && options.out.empty())
     settings.consumer = {"zfs", "receive", "-s", "-u", options.dataset};
-  if (!options.store.empty()) {
+  if (!options.store && options.store_failure != "continue")
+    return usage("--store-failure says what becomes of a transfer whose store fails", "give --store FOLDER, too");
+  if (options.store) {
     auto store = store_choice(options);
     if (!store) return store.take_error();
     settings.store = *store;

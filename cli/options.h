@@ -1,6 +1,7 @@
 // The command line, parsed and resolved: addresses, keys and folders as the engine takes them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,7 @@ struct TransferOptions {
   std::string out;
   std::string linger;
   std::string hold;
-  std::string store;
+  std::optional<std::string> store;
   std::string store_failure = "continue";
   std::string dataset;
 };
