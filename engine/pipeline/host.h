@@ -19,7 +19,7 @@ struct Host {
   io::Files& files;
   flow::Workers& workers;
   flow::Workers& disk;  // one thread, for the store: its calls block
-  RandomSource& random;
+  RandomSource& random;  // the disk's thread takes of it, too
   const seal::Dh& dh;
 };
 

@@ -93,6 +93,8 @@ void Intake::launch(const std::optional<zstream::ResumeToken>& token) {
   if (!made) return fail(made.take_error());
   pipeline_ = std::move(*made);
   launched_at_ = pipeline_->delivered();
+  settled_ = {};
+  shown_token_.reset();
   if (final_) pipeline_->check_final(*final_, [this](Status verdict) { verdict_(std::move(verdict)); });
   if (auto ready = std::exchange(ready_, nullptr)) ready();
   if (spool_) spool_->feed(pipeline_.get());
@@ -138,7 +140,7 @@ wire::Ack Intake::ack() {
 
 void Intake::on_progress() {
   if (over_) return;
-  if (pipeline_ && pipeline_->delivered() > launched_at_) revivals_ = 0;
+  if (pipeline_ && pipeline_->delivered() > furthest_) revivals_ = 0;
   if (spool_) spool_->feed_on();
   bool level = pipeline_ && (!spooling() || pipeline_->received() >= spool_->received());
   if (level)
@@ -214,7 +216,8 @@ void Intake::pipeline_broke(Error why) {
 void Intake::pipeline_failed(Error why) {
   if (over_) return;
   if (may_revive(why)) return bury_and_revive(why);
-  fail(std::move(why));
+  bool blocked = receive_ && why.fault == Fault::kConsumerFailed && pipeline_->delivered() == 0;
+  return blocked ? explain_failure(std::move(why)) : fail(std::move(why));
 }
 
 void Intake::fail(Error why) {
@@ -237,7 +240,9 @@ void Intake::store_full() {
 // Without a store the session goes on as it would have begun without one, if nothing is needed that only the store has.
 void Intake::store_lost(Error why) {
   if (over_) return;
-  bool needed = !pipeline_ || pipeline_->received() < spool_->received();
+  bool needed = !pipeline_;
+  for (std::uint64_t number = spool_->checkpoint().number; !needed && number < spool_->received_end(); ++number)
+    needed = spool_->has(number) && !pipeline_->has(number);
   if (settings_.store->end_when_lost || needed) return fail(std::move(why));
   warn(why.what + "; the transfer goes on, but from here on a crash of this end loses what ZFS has not applied");
   on_progress();

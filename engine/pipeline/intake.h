@@ -16,6 +16,7 @@
 #include "pipeline/settings.h"
 #include "pipeline/spool.h"
 #include "wire/messages.h"
+#include "zstream/settled_token.h"
 
 namespace zferry::pipeline {
 
@@ -80,8 +81,10 @@ class Intake {
   void got_token(const Result<Question::Answer>& answer);
   void got_guid(const Result<Question::Answer>& answer);
   void start_over();
+  void explain_failure(Error why);
   void watch_applied();
   void ask_applied();
+  std::optional<zstream::ResumeToken> settled(const zstream::ResumeToken& shown);
   void info(const std::string& text) const;
   void warn(const std::string& text) const;
 
@@ -103,9 +106,13 @@ class Intake {
   bool full_told_ = false;
   std::uint64_t granted_ = 0;      // blocks below may come
   std::uint64_t launched_at_ = 0;  // the first block of this consumer
+  std::uint64_t furthest_ = 0;     // blocks below were delivered to one that died
   int revivals_ = 0;               // since the consumer last took something
   std::unique_ptr<Question> question_;
   std::unique_ptr<Question> applied_question_;
+  zstream::SettledToken settled_;
+  std::optional<zstream::ResumeToken> shown_token_;
+  TimePoint shown_since_{};
   io::TimerId revival_timer_ = 0;
   io::TimerId applied_timer_ = 0;
   Lifeline lifeline_;

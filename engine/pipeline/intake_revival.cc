@@ -8,6 +8,7 @@ namespace zferry::pipeline {
 namespace {
 
 constexpr int kRevivalsMax = 8;
+constexpr int kGroupsToStand = 12;
 constexpr Duration kAnswerPatience = std::chrono::minutes(5);
 
 }  // namespace
@@ -16,7 +17,7 @@ constexpr Duration kAnswerPatience = std::chrono::minutes(5);
 // crash the orphan of the process before may still hold the dataset: a few tries.
 bool Intake::may_revive(const Error& why) const {
   if (!spooling() || settings_.consumer.empty() || why.fault != Fault::kConsumerFailed) return false;
-  bool took = pipeline_->delivered() > launched_at_;
+  bool took = pipeline_->delivered() > std::max(launched_at_, furthest_);
   bool tries = found() != nullptr || revivals_ > 0;
   return took || (tries && revivals_ < kRevivalsMax);
 }
@@ -24,6 +25,7 @@ bool Intake::may_revive(const Error& why) const {
 void Intake::bury_and_revive(const Error& why) {
   warn(why.what + "; the store has what it took: starting it again");
   spool_->feed(nullptr);
+  furthest_ = std::max(furthest_, pipeline_->delivered());
   dying_ = std::move(pipeline_);
   Duration delay = settings_.revive_after * std::min(1 << std::min(revivals_, 3), 8);
   ++revivals_;
@@ -76,11 +78,40 @@ void Intake::start_over() {
         "give up what is left (zferry store prune " + settings_.store->folder + "), and send it anew"});
 }
 
+// A receive that was cut earlier blocks the dataset: the operator decides what becomes of it, and needs the exact
+// words.
+void Intake::explain_failure(Error why) {
+  auto tell = [this, why = std::move(why)](const Result<Question::Answer>& answer) mutable {
+    bool partial = answer && answer->exit.success() && zstream::decode_resume_token(answer->output).ok();
+    if (partial)
+      why.next =
+          "the dataset holds part of an earlier receive, and takes nothing else before that is completed (at the "
+          "source: zferry send ... -- zfs send -t " +
+          answer->output + ") or given up for good (here: " + receive_->give_up_command(session_.open.name) + ")";
+    fail(std::move(why));
+  };
+  question_ =
+      std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience, std::move(tell));
+}
+
 // ---- How far ZFS is.
 
 void Intake::watch_applied() {
   host_.loop.cancel(applied_timer_);
   applied_timer_ = host_.loop.after(settings_.applied_every, lifeline_.guard([this] { ask_applied(); }));
+}
+
+// The token that is on ZFS's disks for certain. Where all waits for room ZFS gets nothing new and shows nothing later:
+// then one counts that has stood for many of ZFS's transaction groups.
+std::optional<zstream::ResumeToken> Intake::settled(const zstream::ResumeToken& shown) {
+  bool same = shown_token_ && shown_token_->object == shown.object && shown_token_->offset == shown.offset;
+  if (!same) {
+    shown_token_ = shown;
+    shown_since_ = host_.loop.now();
+  }
+  std::optional<zstream::ResumeToken> last = settled_.shown(shown);
+  bool stood = host_.loop.now() - shown_since_ >= kGroupsToStand * settings_.applied_every;
+  return spool_->waits_for_room() && stood ? shown : last;
 }
 
 void Intake::ask_applied() {
@@ -95,7 +126,9 @@ void Intake::ask_applied() {
                                    if (over_ || pipeline_.get() != asked || !answer || !answer->exit.success()) return;
                                    auto token = zstream::decode_resume_token(answer->output);
                                    if (!token) return;
-                                   std::optional<Checkpoint> checkpoint = pipeline_->applied(*token, spool_->durable());
+                                   std::optional<Checkpoint> checkpoint;
+                                   if (auto counts = settled(*token))
+                                     checkpoint = pipeline_->applied(*counts, spool_->durable());
                                    if (checkpoint) spool_->apply(std::move(*checkpoint));
                                    if (spool_->waits_for_room()) store_full();
                                  });

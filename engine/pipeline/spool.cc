@@ -86,6 +86,7 @@ struct Spool::Opening {
   store::SessionId id;
   std::size_t block_bytes;
   seal::SecretBytes key;
+  RandomSource& random;
   std::uint64_t capacity_bytes = 0;
   std::optional<KeptSession> kept{};
   Checkpoint checkpoint{};
@@ -100,7 +101,7 @@ Status Spool::Opening::look(Open& open) {
   settings.segment_bytes = choice.segment_bytes;
   settings.unix_now_s = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
   settings.capacity_bytes = choice.capacity_bytes;
-  auto opened = store::Store::open(*open.folder, key, std::move(settings), system_random());
+  auto opened = store::Store::open(*open.folder, key, std::move(settings), random);
   if (!opened) return opened.take_error();
   open.store = std::move(*opened);
   capacity_bytes = open.store->capacity_bytes();
@@ -155,7 +156,7 @@ void Spool::open(Done done) {
     return;
   }
   open_->folder = host_.files.folder(choice_.folder);
-  auto found = std::make_shared<Opening>(Opening{choice_, id_, block_bytes_, std::move(*key)});
+  auto found = std::make_shared<Opening>(Opening{choice_, id_, block_bytes_, std::move(*key), host_.random});
   on_disk([found](Open& open) { return found->look(open); },
           [this, found, done](Status status) {
             capacity_bytes_ = found->capacity_bytes;
@@ -218,6 +219,9 @@ void Spool::note_final(const KeptFinal& final, Done done) {
 void Spool::remove(Done done) {
   active_ = false;
   pipeline_ = nullptr;
+  found_.reset();
+  checkpoint_ = {};
+  taken_ = written_ = durable_ = NumberSet();
   auto job = [id = id_](Open& open) -> Status {
     open.session.reset();
     return open.store->remove(id);
@@ -264,7 +268,7 @@ void Spool::write(Block block) {
 // One at a time: what is written while one runs is the next one's. So a slow disk makes groups, and a fast one answers
 // at once.
 void Spool::commit() {
-  if (committing_ || uncommitted_.empty()) return;
+  if (!active() || committing_ || uncommitted_.empty()) return;
   committing_ = true;
   in_commit_ = std::exchange(uncommitted_, {});
   on_disk([](Open& open) { return open.session->commit(); },

@@ -11,6 +11,7 @@ namespace {
 
 // `zfs receive -s` keeps what it took: its token is how to go on.
 std::string after_interrupt(const TargetSettings& settings) {
+  if (settings.store) return "run the same command again: the store has what came";
   const std::vector<std::string>& argv = settings.consumer;
   bool keeps = argv.size() > 2 && std::find(argv.begin(), argv.end(), "-s") != argv.end();
   bool receive = std::find(argv.begin(), argv.end(), "receive") != argv.end() ||
@@ -60,11 +61,28 @@ void Target::opened_store(const Status& opened) {
 
 // What a process before this one left: its source, if that lives, joins as if nothing had been.
 bool Target::take_up(const KeptSession& found) {
+  std::string done = pipeline::record_name(
+      "done", {ConstBytes(found.open.identity), ConstBytes(found.principal), as_bytes(destination_name(settings_))});
+  auto stored = host_.files.state().load(done);
+  if (!stored) {
+    driver_.feed(Event::kLinkLost, {stored.take_error()});
+    return false;
+  }
+  std::optional<CompletionRecord> record;
+  if (*stored)
+    if (auto decoded = decode_completion_record(**stored)) record = *decoded;
+  if (record && record->leaf_key == found.leaf_key) {
+    // It was complete, and written down, when that process died.
+    intake_.forget(lifeline_.guard([this](const Status& forgotten) {
+      if (!forgotten) warn(forgotten.error().what);
+      link_.start();
+    }));
+    return false;
+  }
   open_ = found.open;
   principal_ = found.principal;
   leaf_key_ = seal::SecretBytes(found.leaf_key);
-  record_name_ = pipeline::record_name(
-      "done", {ConstBytes(open_.identity), ConstBytes(principal_), as_bytes(destination_name(settings_))});
+  record_name_ = done;
   stored_ = true;
   report_.stream_name = escaped(open_.name);
   report_.progress.size_hint_bytes = open_.size_hint_bytes;
