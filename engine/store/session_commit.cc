@@ -12,9 +12,10 @@ namespace {
 // was written into it.
 constexpr std::uint64_t kDeadBytes = 1 * limits::MiB;
 constexpr std::uint64_t kPageFillMin =
-    60 * limits::KiB;                     // of a page that another follows: no record is longer than half
-constexpr std::size_t kPagesAtOnce = 8;   // held, when a journal is written anew
-constexpr std::uint64_t kStateShare = 8;  // of the capacity, what a checkpoint may always take
+    60 * limits::KiB;                      // of a page that another follows: no record is longer than half
+constexpr std::size_t kPagesAtOnce = 8;    // held, when a journal is written anew
+constexpr std::uint64_t kStateShare = 8;   // of the capacity, what a checkpoint may always take
+constexpr std::uint64_t kNotesShare = 64;  // and what notes may grow by
 
 std::uint64_t in_pages(std::uint64_t record_bytes) {
   return JournalWriter::bytes_of(record_bytes, record_bytes / kPageFillMin + 1);
@@ -33,10 +34,14 @@ std::uint64_t Session::State::journal_bytes_for(std::uint64_t state_bytes) const
   return kHeaderBytes + in_pages(bytes);
 }
 
+std::uint64_t Session::State::state_bytes_max() const {
+  const std::uint64_t share = store.settings.capacity_bytes / kStateShare;
+  return std::max<std::uint64_t>(std::min<std::uint64_t>(kCheckpointBytesMax, share), content.state().size());
+}
+
 std::uint64_t Session::State::journal_bytes_max() const {
-  const std::uint64_t most = kCheckpointBytesMax + 3 * kNoteBytesMax;
-  return journal_bytes_for(std::min(most, store.settings.capacity_bytes / kStateShare)) + kBlockRecordBytes +
-         kSegmentRecordBytes;
+  const std::uint64_t notes = std::min<std::uint64_t>(3 * kNoteBytesMax, store.settings.capacity_bytes / kNotesShare);
+  return journal_bytes_for(state_bytes_max()) + kBlockRecordBytes + kSegmentRecordBytes + notes;
 }
 
 std::uint64_t Session::State::reserve_beside(std::uint64_t bytes) const {
@@ -54,6 +59,8 @@ Result<Session::State::Way> Session::State::way_to_commit(bool with_checkpoint, 
   if (journal && longer <= 2 * anew + kDeadBytes && store.used + more + reserve <= capacity) return Way::kAppend;
   if (store.used + anew <= capacity) return Way::kAnew;
   if (journal && store.used + more <= capacity) return Way::kAppend;
+  // The capacity has become less than what is there: only checkpoints make room.
+  if (state_bytes <= state_bytes_max()) return Way::kAnew;
   return Error{Fault::kStoreFull, escaped(store.folder.path()) + ": no room for the session's journal", {}};
 }
 

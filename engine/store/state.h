@@ -60,11 +60,16 @@ struct Session::State {
   Status read(std::uint64_t number, Bytes into);
   Status commit();
   Status checkpoint(std::uint64_t number, ConstBytes state);
+  // What was read back, into a journal of its own: from then on it is durable, whatever became of the last sync of the
+  // run before.
+  Status take_over() { return commit_by(Way::kAnew); }
 
   // Of a journal with this content alone and a state so long.
   std::uint64_t journal_bytes_for(std::uint64_t state_bytes) const;
   // Of a journal that can become necessary, with room for one block more.
   std::uint64_t journal_bytes_max() const;
+  // What a checkpoint finds room for, however full it is.
+  std::uint64_t state_bytes_max() const;
   // Beside a journal so long: that it may grow to the longest, and the longest be written beside it.
   std::uint64_t reserve_beside(std::uint64_t bytes) const;
 

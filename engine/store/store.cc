@@ -34,28 +34,24 @@ Status Store::State::remove_segment(const SessionId& id, std::uint32_t number, s
 
 namespace {
 
-// A session as it is found, and without the segments that hold nothing of it.
-Status take_in(Store::State& store, const SessionId& id, SessionFiles& files) {
-  std::vector<std::uint32_t> unneeded;
-  if (files.journal_bytes) {
-    auto content = recover_session(store.folder, store.keys, id, files);
-    SessionSummary& summary = store.known[id];
-    if (content) {
-      summary = summary_of(id, *content);
-      unneeded = unneeded_segments(files, *content);
-    } else {  // whatever is there stays, until it is removed by name
-      summary.id = id;
-      summary.damage = content.take_error();
-    }
-  } else {
-    for (const auto& [number, bytes] : files.segment_bytes) unneeded.push_back(number);
-  }
+// A session as it is found. Its last commit may have been written and never synced, by a process that was killed: so
+// nothing is removed yet on its word, but where there is no journal.
+Status take_in(Store::State& store, const SessionId& id, const SessionFiles& files) {
   store.used += files.bytes();
-  for (std::uint32_t number : unneeded) {
-    if (Status status = store.remove_segment(id, number, files.segment_bytes[number]); !status) return status;
-    files.segment_bytes.erase(number);
+  if (!files.journal_bytes) {
+    for (const auto& [number, bytes] : files.segment_bytes)
+      if (Status status = store.remove_segment(id, number, bytes); !status) return status;
+    return {};
   }
-  if (files.journal_bytes) store.known[id].disk_bytes = files.bytes();
+  auto content = recover_session(store.folder, store.keys, id, files);
+  SessionSummary& summary = store.known[id];
+  if (content) {
+    summary = summary_of(id, *content);
+  } else {
+    summary.id = id;
+    summary.damage = content.take_error();
+  }
+  summary.disk_bytes = files.bytes();
   return {};
 }
 
@@ -69,11 +65,13 @@ Result<std::unique_ptr<Store>> Store::open(io::Folder& folder, const seal::Secre
   if (!keys) return keys.take_error();
   auto files = list_files(folder, *keys);
   if (!files) return files.take_error();
+  // The names that were found survive a crash from here on, and so does that others were not.
+  if (Status status = folder.sync(); !status) return status.take_error();
   auto state = std::unique_ptr<State>(new State{folder, std::move(*keys), std::move(settings), random, {}});
   state->used = files->other_bytes;
   for (const std::string& name : files->unfinished)
     if (Status status = folder.remove(name); !status) return status.take_error();
-  for (auto& [id, session] : files->sessions)
+  for (const auto& [id, session] : files->sessions)
     if (Status status = take_in(*state, id, session); !status) return status.take_error();
   if (state->settings.capacity_bytes == 0) {
     auto free = folder.free_bytes();
@@ -119,12 +117,13 @@ Result<std::unique_ptr<Session>> Store::resume(const SessionId& id) {
   if (!content->segments().empty()) session->next_segment = content->segments().rbegin()->first + 1;
   if (!files.segment_bytes.empty())
     session->next_segment = std::max(session->next_segment, files.segment_bytes.rbegin()->first + 1);
-  for (std::uint32_t number : unneeded_segments(files, *content))
-    if (Status status = state_->remove_segment(id, number, files.segment_bytes[number]); !status)
-      return status.take_error();
+  const auto unneeded = unneeded_segments(files, *content);
   std::erase_if(content->segments(), [](const auto& segment) { return segment.second.blocks == 0; });
   session->content = std::move(*content);
-  session->committed = session->summary();
+  if (Status status = session->take_over(); !status) return status.take_error();
+  for (std::uint32_t number : unneeded)
+    if (Status status = state_->remove_segment(id, number, files.segment_bytes[number]); !status)
+      return status.take_error();
   return std::unique_ptr<Session>(new Session(std::move(session)));
 }
 

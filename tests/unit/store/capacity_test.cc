@@ -123,7 +123,7 @@ TEST_F(CapacityTest, ItMayHaveBecomeLess) {
   for (std::uint64_t number = 0; number < 100; ++number) ASSERT_TRUE(put(**session, number, 10000));
   ASSERT_TRUE((*session)->commit());
   session->reset();
-  capacity_bytes_ = 1 * limits::MiB;
+  capacity_bytes_ = 512 * limits::KiB;
   ASSERT_TRUE(open());
   session = store_->resume(session_id(1));
   ASSERT_TRUE(session);

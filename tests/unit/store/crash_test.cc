@@ -137,6 +137,34 @@ TEST_F(CrashTest, EveryCallOfTheNextRunMayBeTheLastToo) {
   EXPECT_GT(checked_, 1000u);
 }
 
+// A process is killed, and what it wrote is seen by the next, synced or not. What that one has resumed is durable, and
+// what it has opened is sound, even if power is lost at once.
+TEST_F(CrashTest, WhatTheNextProcessSawSurvivesALossOfPower) {
+  const std::uint64_t calls = calls_of_first_script();
+  SeededRandom fate(9);
+  for (std::uint64_t last = 1; last <= calls + 1; ++last) {
+    for (bool resumed : {true, false}) {
+      for (int again = 0; again < 12; ++again) {
+        const Changes changes = again < 2 ? kChanges[again] : Changes::kSome;
+        disk_ = MemoryDisk();
+        end_at(last);
+        ScriptedRun run(disk_, key_, settings(), random_);
+        first_script(run);
+        disk_.fault = nullptr;
+        ASSERT_TRUE(open());
+        const auto seen = resumed ? read_back(*store_) : Model();
+        ASSERT_TRUE(seen);
+        store_.reset();
+        disk_.crash(kTails[fate.below(5)], changes, fate);
+        const auto found = check(run, "call " + std::to_string(last));
+        ASSERT_TRUE(found);
+        EXPECT_TRUE(!resumed || *found == *seen) << last;
+      }
+    }
+  }
+  EXPECT_EQ(checked_, 24 * (calls + 1));
+}
+
 // A call fails once. A full disk that append() meets is told and survived; all else ends the store.
 TEST_F(CrashTest, EveryCallMayFail) {
   const std::uint64_t calls = calls_of_first_script();

@@ -129,6 +129,29 @@ TEST_F(DamageTest, ASegmentThatIsGoneOrCutOrAnother) {
   EXPECT_EQ(commits_there(), 3);
 }
 
+// A file of the same store, session, number, place and block, but of an earlier session of that id.
+TEST_F(DamageTest, ASegmentOfTheSameName) {
+  const std::string name = names("segment-")[0];
+  const auto old = disk_.files.at(name)->content;
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(store_->remove(session_id(1)));
+  auto session = store_->begin(session_id(1), "1");
+  ASSERT_TRUE(session);
+  for (std::uint64_t number = 0; number < 5; ++number) ASSERT_TRUE(put(**session, number, 900, 1));
+  ASSERT_TRUE((*session)->commit());
+  EXPECT_TRUE(gives_back(**session, 0, 1));
+  session->reset();
+  ASSERT_EQ(disk_.files.at(name)->content.size(), old.size());
+  disk_.files.at(name)->content = old;
+  ASSERT_TRUE(open());
+  session = store_->resume(session_id(1));
+  ASSERT_TRUE(session);
+  std::vector<std::byte> packed(900);
+  const Status status = (*session)->read(0, packed);
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().what.find("not the file"), std::string::npos) << status.error().what;
+}
+
 TEST_F(DamageTest, ADamagedSessionCanOnlyBeRemoved) {
   content("journal-")[100] ^= std::byte{1};
   disk_.files["segment-nobody-knows"] = std::make_shared<MemoryFile>();

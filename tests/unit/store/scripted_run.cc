@@ -13,7 +13,7 @@ bool ScriptedRun::settle(const Status& status) {
 
 void ScriptedRun::open(const Model& model) {
   durable_ = in_flight_ = model;
-  auto store = Store::open(folder_, key_, settings_, random_);
+  auto store = Store::open(*folder_, key_, settings_, random_);
   alive_ = store.ok();
   if (store) store_ = std::move(*store);
 }
@@ -71,7 +71,7 @@ void ScriptedRun::checkpoint(int which, std::uint64_t number, std::vector<std::b
   if (!alive_ || !sessions_.contains(which)) return;
   std::uint64_t next = sessions_[which]->first_number();
   while (sessions_[which]->blocks().contains(next)) ++next;
-  number = std::min(number, next);  // blocks that found no room
+  number = std::max(sessions_[which]->first_number(), std::min(number, next));  // blocks that found no room
   ModelSession& session = working_[which];
   session.first = number;
   session.state = state;

@@ -23,8 +23,11 @@ using Model = std::map<int, ModelSession>;
 // The process: dies with its first error, but for blocks that find no room.
 class ScriptedRun {
  public:
+  ScriptedRun(std::unique_ptr<io::Folder> folder, const seal::SecretBytes& key, StoreSettings settings,
+              RandomSource& random)
+      : folder_(std::move(folder)), key_(key), settings_(std::move(settings)), random_(random) {}
   ScriptedRun(MemoryDisk& disk, const seal::SecretBytes& key, StoreSettings settings, RandomSource& random)
-      : folder_(disk), key_(key), settings_(std::move(settings)), random_(random) {}
+      : ScriptedRun(std::make_unique<MemoryFolder>(disk), key, std::move(settings), random) {}
 
   // Each goes on where the run still lives; `model` is of what is on disk already.
   void open(const Model& model);
@@ -39,6 +42,7 @@ class ScriptedRun {
   void leave(int which) { sessions_.erase(which); }
 
   bool alive() const { return alive_; }
+  bool has(int which) const { return sessions_.contains(which); }
   std::uint64_t full() const { return full_; }
   // What is durable, and what is as well if the last call did all of its work before the run ended.
   const Model& durable() const { return durable_; }
@@ -48,7 +52,7 @@ class ScriptedRun {
  private:
   bool settle(const Status& status);
 
-  MemoryFolder folder_;
+  std::unique_ptr<io::Folder> folder_;
   const seal::SecretBytes& key_;
   StoreSettings settings_;
   RandomSource& random_;

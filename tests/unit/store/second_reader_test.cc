@@ -50,6 +50,8 @@ class SecondReader : public StoreSetting {
   // What the reader has to say, by our own reading.
   std::string expected() {
     std::string lines;
+    std::map<std::string, std::vector<std::byte>> before;  // to resume a session changes its journal
+    for (const auto& [name, file] : disk_.files) before[name] = file->content;
     EXPECT_TRUE(open());
     auto sessions = store_->sessions();
     std::ranges::sort(sessions, {}, [this](const SessionSummary& summary) { return name_of(summary.id); });
@@ -61,6 +63,9 @@ class SecondReader : public StoreSetting {
       for (const auto& [number, block] : (*session)->blocks()) lines += line_of(**session, block);
     }
     store_.reset();
+    disk_ = MemoryDisk();
+    for (const auto& [name, content] : before)
+      disk_.files[name] = std::make_shared<MemoryFile>(MemoryFile{content, content.size()});
     return lines;
   }
 

@@ -58,12 +58,12 @@ TEST_F(StoreTest, CommittedBlocksAreThereAfterReopening) {
 
 TEST_F(StoreTest, GoesOnAfterReopeningInNewFiles) {
   for (std::uint64_t round = 0; round < 4; ++round) {
-    ASSERT_TRUE(open());
-    auto session = round == 0 ? store_->begin(session_id(1), "s") : store_->resume(session_id(1));
-    ASSERT_TRUE(session);
     const auto before = disk_.files;
     std::map<std::string, std::size_t> lengths;
     for (const auto& [name, file] : before) lengths[name] = file->content.size();
+    ASSERT_TRUE(open());
+    auto session = round == 0 ? store_->begin(session_id(1), "s") : store_->resume(session_id(1));
+    ASSERT_TRUE(session);
     for (std::uint64_t number = round * 5; number < round * 5 + 5; ++number) ASSERT_TRUE(put(**session, number, 5000));
     ASSERT_TRUE((*session)->commit());
     for (std::uint64_t number = 0; number < round * 5 + 5; ++number) EXPECT_TRUE(gives_back(**session, number));
