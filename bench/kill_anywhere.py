@@ -30,9 +30,10 @@ def parse_arguments():
     parser.add_argument("--zferry", default=str(ROOT / "build" / "release" / "cli" / "zferry"))
     parser.add_argument("--victims", help="only these, for example target,target+consumer")
     parser.add_argument("--consumers", help="only these, for example out,zfs -s")
+    parser.add_argument("--long", type=float, default=0.08, help="the share of streams of 160 and 240 MiB, which ZFS is asked about on the way")
     parser.add_argument("--failures", type=int, default=1, help="end after so many")
     parser.add_argument("--without-store", action="store_true")
-    parser.add_argument("--tell", action="store_true", help="how each transfer went, also where all is well")
+    parser.add_argument("--tell", help="how a transfer went, also where all is well, if an end ended so (consumer-failed,...), or all")
     return parser.parse_args()
 
 
@@ -49,11 +50,15 @@ class Campaign:
         self.tally, self.failures, self.lock = killed_transfer.Tally(), [], threading.Lock()
 
     def draw(self, number):
-        return self.lib.draw(f"{self.options.seed}:{number}", self.streams, self.long_streams, self.kinds, self.consumers)
+        return self.lib.draw(f"{self.options.seed}:{number}", self.streams, self.long_streams, self.kinds, self.consumers, self.options.long)
+
+    def tells(self, transfer):
+        wanted = set((self.options.tell or "").split(","))
+        return "all" in wanted or any(wanted & set(side.outcomes) for side in transfer.sides.values())
 
     def play(self, number):
         try:
-            self.lib.play(self.draw(number), self.folder, self.tally, not self.options.without_store, self.options.tell)
+            self.lib.play(self.draw(number), self.folder, self.tally, not self.options.without_store, self.tells)
         except self.lib.Broken as why:
             with self.lock:
                 self.failures.append(number)

@@ -1,7 +1,8 @@
 """Stands in for `zfs` at a target, where there is no ZFS: `zfs receive`, `get`, `list`, as OpenZFS 2.3 behaves, over files in a folder.
 
 What `zfs receive` took counts in transaction groups only: a killed process (here that plays a crash of the machine) keeps what the last
-group had, and `receive_resume_token` tells of that and no more. The end of the input, or a signal that can be caught, keeps every complete
+group on its disks had. While it runs, `receive_resume_token` tells of one group more, which is being written: after a crash an older token
+is back. The end of the input, or a signal that can be caught, keeps every complete
 record where -s was given, and nothing where it was not. The checksum of every record is verified. What a finished receive has become is
 told in one way only (SNAPSHOT.dump), so that one that was resumed can be compared with one that was not.
 
@@ -146,6 +147,25 @@ class Dataset:
         os.ftruncate(self.lock_fd, 0)
         os.pwrite(self.lock_fd, str(os.getpid()).encode(), 0)
 
+    @property
+    def busy(self):
+        """Whether a receive runs."""
+        try:
+            with open(self.folder / "lock", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+
+    def shown(self):
+        """What a receive that runs tells of its place before that is on the disks, or nothing."""
+        try:
+            return pickle.loads((self.folder / "shown").read_bytes()) if self.busy else None
+        except FileNotFoundError:
+            return None
+
     def existing(self):
         partial, snapshots = self.load()
         if not snapshots and not partial:
@@ -270,7 +290,7 @@ class Receive:
         self.group_s = float(os.environ.get("FAKE_ZFS_GROUP_MS", "5000")) / 1000
         self.group_bytes = int(os.environ.get("FAKE_ZFS_GROUP_BYTES", str(ALL)))
         self.what, self.partial, self.changed, self.dirty = "receive", None, False, False
-        self.committed_at, self.committed_bytes = time.monotonic(), 0
+        self.committed_at, self.committed_bytes, self.written = time.monotonic(), 0, None
         self.place = (0, 0)                       # of the last WRITE: they come in order
 
     # Records.
@@ -381,16 +401,34 @@ class Receive:
     # Transaction groups.
 
     def commit(self):
-        self.committed_at, self.committed_bytes, self.dirty = time.monotonic(), self.input.total, False
+        """All of it is on the disks."""
+        self.committed_at, self.committed_bytes, self.dirty, self.written = time.monotonic(), self.input.total, False, None
         if self.resumable:
             self.dataset.save(dict(self.partial, model=self.model), self.kept)
 
     def group(self):
-        if self.input.total - self.committed_bytes >= self.group_bytes or time.monotonic() >= self.committed_at + self.group_s:
-            self.commit()
+        """A group ends: it can be seen from now on, and the one before it is on the disks."""
+        written = self.written
+        self.committed_at, self.committed_bytes, self.dirty = time.monotonic(), self.input.total, False
+        if not self.resumable:
+            return
+        if written:
+            self.dataset.replace("state", written)
+        self.written = pickle.dumps((dict(self.partial, model=self.model), self.kept))
+        self.dataset.replace("shown", pickle.dumps(self.partial))
+
+    def on_time(self):
+        if self.dirty:
+            return self.group()
+        self.dataset.replace("state", self.written)
+        self.written = None
 
     def due(self):
-        return self.committed_at + self.group_s if self.dirty else None
+        return self.committed_at + self.group_s if self.dirty or self.written else None
+
+    def group_where_due(self):
+        if self.input.total - self.committed_bytes >= self.group_bytes or time.monotonic() >= self.committed_at + self.group_s:
+            self.group()
 
     def finish(self):
         name, guid = self.partial["snapshot"], self.partial["toguid"]
@@ -400,7 +438,8 @@ class Receive:
 
     def run(self):
         self.begin()
-        self.input.due, self.input.on_time = self.due, self.commit
+        self.dataset.replace("shown", pickle.dumps(self.partial))
+        self.input.due, self.input.on_time = self.due, self.on_time
         try:
             header = self.header()
             while u32(header, 0) != END:
@@ -408,7 +447,7 @@ class Receive:
                 following = self.header()         # which proves the payload: only now it is applied
                 self.apply(u32(header, 0), header, payload, total + len(payload))
                 header, self.dirty = following, True
-                self.group()
+                self.group_where_due()
         except Cut as cut:
             return self.cut(cut)
         self.finish()
@@ -478,7 +517,8 @@ def get(arguments):
         raise Refused(f"cannot open '{target}': dataset does not exist")
     for name in names.split(","):
         if name == "receive_resume_token":
-            value = make_token(partial) if partial and "@" not in target else "-"
+            place = dataset.shown() or partial if partial else None
+            value = make_token(place) if place and "@" not in target else "-"
         elif name == "guid":
             value = str(known if "@" in target else zlib.crc32(target.encode()) + 1)
         else:

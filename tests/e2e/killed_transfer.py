@@ -120,11 +120,11 @@ def draw_blow(rng, draw_s, size, consumer, kinds):
     return blow
 
 
-def draw(seed, streams, long_streams, kinds=VICTIMS, consumers=CONSUMERS):
+def draw(seed, streams, long_streams, kinds=VICTIMS, consumers=CONSUMERS, long_share=0.08):
     rng = random.Random(seed)
-    is_long = long_streams and rng.random() < 0.08
+    is_long = rng.random() < long_share and long_streams
     stream = rng.choice(long_streams if is_long else streams)
-    seconds = rng.uniform(5, 9) if is_long else rng.uniform(0.3, 2)
+    seconds = rng.uniform(5, 12) if is_long else rng.uniform(0.3, 2)
     consumer = rng.choice(consumers)
     slow = rng.random() < 0.3
     blows = [draw_blow(rng, seconds, stream.bytes, consumer, kinds) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
@@ -153,6 +153,7 @@ class Side:
     def __init__(self, name, command, environment, stdin=None):
         self.name, self.command, self.environment, self.stdin = name, command, environment, stdin
         self.end, self.killed, self.restart_at, self.told_lives = None, False, 0, []
+        self.outcomes = []
         self.ended_at = self.killed_at = 0
         self.told_complete = False
 
@@ -182,7 +183,8 @@ class Side:
         outcome = "killed" if self.killed else self.end.outcome or f"exit {self.end.code}"
         self.killed_at = self.ended_at if self.killed else self.killed_at
         self.told_complete |= outcome == "busy" and "has completed that stream" in self.end.end["error"]
-        self.told_lives.append(f"{self.name} {outcome}: " + "\n    ".join(self.end.lines[-6:]))
+        self.outcomes.append(outcome)
+        self.told_lives.append(f"{self.name} {outcome}: " + "\n    ".join(self.end.lines[-8:]))
         return outcome
 
     def close(self):
@@ -474,15 +476,16 @@ class Tally:
         return "\n".join(lines)
 
 
-def play(drawn, folder, tally, store=True, tell=False):
-    """One draw in a room of its own, which stays where it failed; raises Broken with everything there is to tell."""
+def play(drawn, folder, tally, store=True, tell=lambda transfer: False):
+    """One draw in a room of its own, which stays where it failed; raises Broken with everything there is to tell. What went well is told
+    where `tell` says so."""
     room = folder / f"room-{drawn.seed}".replace(":", "-")
     shutil.rmtree(room, True)
     room.mkdir(parents=True)
     transfer = KilledTransfer(drawn, room, tally, store)
     try:
         transfer.play()
-        if tell:
+        if tell(transfer):
             print(f"{transfer.told()}\n  crossed again: {transfer.crossed_again()}", flush=True)
     except Exception as why:
         raise Broken(f"{type(why).__name__}: {why}\n  {transfer.told()}\n  folder: {room}") from why

@@ -182,7 +182,25 @@ class Case(unittest.TestCase):
         self.assertEqual((place["object"], place["offset"], place["bytes"]), (1, 0, 0))
         pool = self.pool(group_ms=100000, group_bytes=500000)
         self.assertEqual(self.interrupted(self.made, 1 << 20, signal.SIGKILL, pool, "p/y"), -9)
-        self.assertTrue(900000 < pool.place("p/y")["bytes"] < 1048576, pool.place("p/y"))
+        self.assertTrue(400000 < pool.place("p/y")["bytes"] < 600000, pool.place("p/y"))
+
+    def test_a_token_is_shown_before_it_is_kept(self):
+        pool = self.pool(group_ms=100000, group_bytes=500000)
+        process = pool.start("-s", "p/x")
+        process.stdin.write(self.made[:1 << 20])
+        process.stdin.flush()
+        shown = pool.await_place("p/x", lambda place: place["bytes"] > 900000)
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stderr):
+            pipe.close()
+        kept = pool.place("p/x")
+        self.assertTrue(400000 < kept["bytes"] < 600000 < shown["bytes"], (kept, shown))
+        data = resuming_stream(self.made, shown["object"], shown["offset"])
+        self.assertEqual(pool.receive(self.file(data), "-s", "p/x").returncode, 1)
+        data = resuming_stream(self.made, kept["object"], kept["offset"])
+        self.assertEqual(pool.receive(self.file(data), "-s", "p/x").returncode, 0)
+        self.assertEqual(pool.dump("p/x@one"), self.in_one_go(self.made)[1])
 
     def test_token(self):
         pool = self.pool()
