@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "shell_word.h"
 
 namespace zferry::cli {
 namespace {
@@ -41,24 +42,6 @@ Words split(int argc, char** argv) {
     words.ours.push_back("--help");
   }
   return words;
-}
-
-// As a shell reads it. What a terminal would not show as it is, or would obey, is spelt out: $'\033' (bash, zsh, ksh).
-std::string shell_word(const std::string& word) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,^";
-  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
-  bool shown = std::all_of(word.begin(), word.end(), [](char c) { return c >= ' ' && c <= '~'; });
-  std::string out = shown ? "'" : "$'";
-  for (char c : word) {
-    if (shown) {
-      out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    } else if (c >= ' ' && c <= '~') {
-      out += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
-    } else {
-      out += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
-    }
-  }
-  return out + "'";
 }
 
 // The command as one would type it again; what was piped into it is the shell's secret.
@@ -133,7 +116,7 @@ void add_shared(CLI::App& command, TransferOptions& o) {
       ->type_name("TIME");
   command
       .add_option("--state", o.state_folder,
-                  "folder for completion records (default: /var/lib/zferry, or in your home)")
+                  "folder for completion records and the stores' key (default: /var/lib/zferry, or in your home)")
       ->type_name("FOLDER");
   command
       .add_option("--config", o.config_folder, "folder of key, peers and allow (default: /etc/zferry, or in your home)")
@@ -186,6 +169,10 @@ void add_recv(CLI::App& app, TransferOptions& o) {
                    "what the consumer fills, where its command does not say so; without a command: zfs receive -s -u "
                    "DATASET")
       ->type_name("DATASET");
+  recv->footer(
+      "Through crashes of either end, with 20 GB of disk:\n"
+      "  zferry recv --listen :9443 --store /var/zferry/store:20G -- zfs receive -s -u pool/vm\n"
+      "and after one the same command again. zferry store --help: what a store holds.");
   recv->add_option("--linger", o.linger, "how long to wait for the source to know of its success (default: 60s)")
       ->type_name("TIME");
 }

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "shell_word.h"
 #include "store.h"
 #include "units.h"
 
@@ -79,8 +80,8 @@ std::string json_line(const nlohmann::json& object) {
 
 // A command on the same store, as it can be typed.
 std::string command_on(const StoreOptions& options, const std::string& verb, const std::string& more = {}) {
-  std::string text = "zferry store " + verb + " " + escaped(options.folder);
-  if (!options.state_folder.empty()) text += " --state " + escaped(options.state_folder);
+  std::string text = "zferry store " + verb + " " + shell_word(options.folder);
+  if (!options.state_folder.empty()) text += " --state " + shell_word(options.state_folder);
   return more.empty() ? text : text + " " + more;
 }
 

@@ -74,7 +74,7 @@ Status PosixFolder::find() {
   }
   if ((facts.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return Error{Fault::kStoreFailed, words("use the folder") + ": others may write to it",
-                 "chmod 700 " + escaped(path_)};
+                 "give the store a folder of its own; where this is one: chmod 700 " + escaped(path_)};
   }
   folder_ = std::move(fd);
   return {};
