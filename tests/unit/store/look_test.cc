@@ -144,17 +144,18 @@ TEST_F(LookTest, NeverTakesWhatHappensMeanwhileForDamage) {
   int sizes = 0;
   auto go_on = [&] {
     if (++calls % 5 == 4) return;
-    for (int i = 0; i < 3; ++i) ASSERT_TRUE(put(**session, next++, 3000 + 977 * static_cast<std::size_t>(sizes++ % 7)));
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(put(**session, next++, 3000 + 977 * static_cast<std::size_t>(sizes++ % 7)));
+      ASSERT_TRUE((*session)->commit());
+    }
     if (calls % 37 == 0) {
       ASSERT_TRUE((*session)->checkpoint(next - 2, std::vector<std::byte>(200000)));
-    } else {
-      ASSERT_TRUE((*session)->commit());
     }
     committed = next;
   };
   go_on();
   std::uint64_t looks = 0, news = 0;
-  for (; looks < 300; ++looks) {
+  for (; looks < 150; ++looks) {
     const std::uint64_t before = committed;
     auto holdings = look_now(go_on);
     ASSERT_TRUE(holdings) << holdings.error().what;
@@ -165,8 +166,8 @@ TEST_F(LookTest, NeverTakesWhatHappensMeanwhileForDamage) {
     ASSERT_LE(seen.next_number, committed);
     news += seen.next_number > before;
   }
-  EXPECT_GT(news, 250u) << "hardly anything happened meanwhile";
-  EXPECT_GT(committed, 3000u);
+  EXPECT_GT(news, 120u) << "hardly anything happened meanwhile";
+  EXPECT_GT(committed, 2000u);
 }
 
 TEST_F(LookTest, ASessionThatIsOverMeanwhileIsNotThere) {
