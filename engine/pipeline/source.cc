@@ -142,9 +142,18 @@ void Source::lane_message(Lane& lane, wire::FrameType type, ConstBytes bytes) {
         Event::kPeerAborted,
         {{abort->fault, "the target says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}}});
   }
+  if (type == wire::FrameType::kAck) return hear_ack(bytes);
   driver_.later([this, id = lane.id(), type, copy = std::vector<std::byte>(bytes.begin(), bytes.end())] {
     serve_message(id, type, copy);
   });
+}
+
+// A target that was started anew grants credit anew: until its turn has come nothing goes by the old one's.
+void Source::hear_ack(ConstBytes bytes) {
+  auto ack = wire::decode_ack(bytes);
+  if (!ack) return broke(ack.take_error());
+  heard_life_ = std::max(heard_life_, ack->life);
+  driver_.later([this, heard = *ack] { got_ack(heard); });
 }
 
 void Source::serve_message(std::uint64_t lane, wire::FrameType type, ConstBytes bytes) {
@@ -153,10 +162,6 @@ void Source::serve_message(std::uint64_t lane, wire::FrameType type, ConstBytes 
     case wire::FrameType::kOpened: {
       auto opened = wire::decode_opened(bytes);
       return opened ? got_opened(lane, *opened) : breach(opened.take_error());
-    }
-    case wire::FrameType::kAck: {
-      auto ack = wire::decode_ack(bytes);
-      return ack ? got_ack(*ack) : breach(ack.take_error());
     }
     case wire::FrameType::kFinalAck: {
       auto final_ack = wire::decode_final_ack(bytes);
@@ -265,7 +270,7 @@ void Source::start_flow(bool compare_only) {
 void Source::pump() {
   if (core().state() == SourceState::kComparing) return check_whole();
   bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kFinalSent;
-  if (!pipeline_ || !flowing) return;
+  if (!pipeline_ || !flowing || heard_life_ > target_life_) return;
   bool room = false;
   for (bool loaded = true; loaded;) {
     loaded = room = false;

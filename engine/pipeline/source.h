@@ -45,6 +45,7 @@ class Source {
   void broke(Error why);
   bool still_moving();
   void got_opened(std::uint64_t lane, const wire::Opened& opened);
+  void hear_ack(ConstBytes bytes);
   void got_ack(const wire::Ack& ack);
   void note_keep(const wire::Ack& ack);
   void got_final_ack(const wire::FinalAck& final_ack);
@@ -87,6 +88,7 @@ class Source {
   std::optional<wire::Opened> opened_;
   Flight flight_;
   std::uint32_t target_life_ = 0;  // a target that comes back from its store says that it is another
+  std::uint32_t heard_life_ = 0;   // the same, of ACKs that wait for their turn as well
   wire::Keep keep_ = wire::Keep::kMemory;
   std::uint64_t next_number_ = 0;
   bool input_judged_ = false;
