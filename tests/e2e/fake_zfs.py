@@ -559,8 +559,10 @@ def main(command, *arguments):
 if __name__ == "__main__":
     try:
         CODE = main(*sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:                      # who asked is gone
+        CODE = 1
     except Refused as why:
         sys.stderr.write(f"{why}\n")
         CODE = 1
-    sys.stdout.flush()
     os._exit(CODE)
