@@ -1,7 +1,8 @@
 """The plug is pulled on the target's machine in mid-receive, three times in one seed: `tools/zfsvm/zfsvm plug [TEST...]`.
 
 This runs outside the machine, and so does the source: it lives through all of it. In the machine are the target, `zfs receive`, the pool and
-the store, on disks that lose what was not flushed. One run at a time: the machine's name is fixed. ZFERRY_PLUG_SEED draws the moments.
+the store, on disks that lose what was not flushed. One run at a time: the machine's name is fixed. ZFERRY_PLUG_SEED draws the moments,
+ZFERRY_PLUG_PULLS says how many in each seed.
 """
 import json
 import os
@@ -26,6 +27,8 @@ PATIENCE_S = 600
 STREAM_MIB = 40
 LIMIT = "1M"             # so that there is a middle in which to pull
 PEER_TIMEOUT_S = 15
+AGAIN_BYTES_MAX = 8 << 20   # that cross once more for each pull: what was under way, and what was not durable yet
+PULLS = int(os.environ.get("ZFERRY_PLUG_PULLS", "3"))   # at least 2
 SEED = int(os.environ.get("ZFERRY_PLUG_SEED", random.randrange(1 << 32)))
 
 
@@ -160,13 +163,14 @@ class Plug(unittest.TestCase):
         if not self.stores:
             self.skipTest("this zferry has no --store")
         self.begin(kind)
-        silent = self.rng.randrange(3)
-        for number, part in enumerate((0.2, self.rng.uniform(0.3, 0.7), 0.8)):
+        silent = self.rng.randrange(PULLS)
+        for number, part in enumerate(sorted([0.2, 0.8, *(self.rng.uniform(0.2, 0.8) for _ in range(PULLS - 2))])):
             self.await_acked(int(part * self.size))
             time.sleep(self.rng.uniform(0, 3))
             saved = self.pull(2 * PEER_TIMEOUT_S if number == silent else 0)
             self.assertFalse(saved["received"], "not in the middle")
         self.finish()
+        self.assertLess(self.source.resume["sent_again_bytes"], PULLS * AGAIN_BYTES_MAX)
 
     def test_1_disks(self):
         """The machine itself: what was flushed is there after the plug was pulled, what was not is lost."""
