@@ -9,6 +9,7 @@ Intake::Intake(Host& host, const TargetSettings& settings, Events events)
     : host_(host), settings_(settings), events_(std::move(events)) {
   receive_ = settings.dataset.empty() ? ReceiveCommand::parse(settings.consumer)
                                       : std::optional(ReceiveCommand::of_dataset(settings.dataset));
+  fills_ = receive_;
   if (receive_ && !receive_->keeps_what_is_cut()) receive_.reset();
   if (!settings.store) return;
   Spool::Events spool;
@@ -31,6 +32,7 @@ void Intake::start(const KeptSession& session, std::function<void()> ready) {
   session_ = session;
   ready_ = std::move(ready);
   started_ = true;
+  if (found() != nullptr) released_ = found()->final;
   if (found() != nullptr) return revive();
   if (!spool_) return launch({});
   if (Status enough = check_capacity(); !enough) return fail(enough.take_error());
@@ -95,7 +97,7 @@ void Intake::launch(const std::optional<zstream::ResumeToken>& token) {
   launched_at_ = pipeline_->delivered();
   settled_ = {};
   shown_token_.reset();
-  if (final_) pipeline_->check_final(*final_, [this](Status verdict) { verdict_(std::move(verdict)); });
+  if (final_) judge();
   if (auto ready = std::exchange(ready_, nullptr)) ready();
   if (spool_) spool_->feed(pipeline_.get());
   if (spool_ && receive_) watch_applied();
@@ -151,7 +153,14 @@ void Intake::on_progress() {
 void Intake::check_final(const wire::Final& final, std::function<void(Status)> verdict) {
   final_ = final;
   verdict_ = std::move(verdict);
-  if (pipeline_) pipeline_->check_final(final, [this](Status status) { verdict_(std::move(status)); });
+  if (pipeline_) judge();
+}
+
+// What a pipeline says that was buried meanwhile counts no more: the next one is asked again.
+void Intake::judge() {
+  pipeline_->check_final(*final_, [this, asked = pipeline_.get()](Status status) {
+    if (pipeline_.get() == asked) verdict_(std::move(status));
+  });
 }
 
 // Written down first: who died after this finds whether ZFS has the snapshot, and knows what it is.
@@ -159,18 +168,25 @@ void Intake::release() {
   releasing_ = true;
   verdict_ = [this](Status status) {
     if (!status) return fail(status.take_error());
-    if (pipeline_) pipeline_->release();
+    let_go();
   };
+  if (pipeline_) let_go();  // else its consumer died since it found the FINAL right: the next one lets it go
+}
+
+void Intake::let_go() {
   if (!spooling()) return pipeline_->release();
-  spool_->note_final({*final_, pipeline_->walker().summary().toguid}, [this](Status noted) {
+  released_ = KeptFinal{*final_, pipeline_->walker().summary().toguid};
+  spool_->note_final(*released_, [this, asked = pipeline_.get()](Status noted) {
     if (!noted) warn(noted.error().what);
-    if (pipeline_) pipeline_->release();
+    if (pipeline_.get() == asked) pipeline_->release();
   });
 }
 
 void Intake::rewind(std::uint64_t incarnation, std::function<void(ResumePoint)> done) {
-  caught_up_ = [this, incarnation, done = std::move(done)] {
-    pipeline_->rewind([this, incarnation, done] {
+  caught_up_ = rewinding_ = [this, incarnation, done = std::move(done)] {
+    pipeline_->rewind([this, incarnation, done, asked = pipeline_.get()] {
+      if (pipeline_.get() != asked) return;
+      rewinding_ = nullptr;
       ResumePoint point = pipeline_->resume_point();
       if (!final_ || !releasing_) final_.reset();
       if (!spooling()) return done(std::move(point));

@@ -79,6 +79,9 @@ class Intake {
   void bury_and_revive(const Error& why);
   void revive();
   void got_token(const Result<Question::Answer>& answer);
+  void ask_snapshot();
+  void let_go();
+  void judge();
   void got_guid(const Result<Question::Answer>& answer);
   void start_over();
   void explain_failure(Error why);
@@ -91,13 +94,16 @@ class Intake {
   Host& host_;
   const TargetSettings& settings_;
   Events events_;
+  std::optional<ReceiveCommand> fills_;    // the consumer's, where it is a receive: whether the snapshot is there
   std::optional<ReceiveCommand> receive_;  // the consumer's, where ZFS keeps what a cut leaves
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<ReceivePipeline> pipeline_;
   std::unique_ptr<ReceivePipeline> dying_;
   KeptSession session_;
   std::function<void()> ready_;
-  std::function<void()> caught_up_;  // a rewind that waits until the pipeline has all that is in the store
+  std::function<void()> rewinding_;    // asked for and not done: each new pipeline is asked again
+  std::optional<KeptFinal> released_;  // the tail may have been let go, by this process or the one before
+  std::function<void()> caught_up_;    // a rewind that waits until the pipeline has all that is in the store
   std::optional<wire::Final> final_;
   std::function<void(Status)> verdict_;
   bool started_ = false;

@@ -27,6 +27,7 @@ void Intake::bury_and_revive(const Error& why) {
   spool_->feed(nullptr);
   furthest_ = std::max(furthest_, pipeline_->delivered());
   dying_ = std::move(pipeline_);
+  if (rewinding_) caught_up_ = rewinding_;
   Duration delay = settings_.revive_after * std::min(1 << std::min(revivals_, 3), 8);
   ++revivals_;
   dying_->drop(lifeline_.guard([this, delay] {
@@ -38,7 +39,7 @@ void Intake::bury_and_revive(const Error& why) {
 }
 
 void Intake::revive() {
-  if (!receive_) return start_over();
+  if (!receive_) return ask_snapshot();
   question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
                                          [this](const Result<Question::Answer>& answer) { got_token(answer); });
 }
@@ -52,16 +53,20 @@ void Intake::got_token(const Result<Question::Answer>& answer) {
          std::to_string(token->object) + ", offset " + std::to_string(token->offset) + "), from the store");
     return launch(*token);
   }
-  const KeptSession* kept = found();
-  if (kept == nullptr || !kept->final) return start_over();
-  question_ = std::make_unique<Question>(host_, receive_->ask_guid(session_.open.name), kAnswerPatience,
+  ask_snapshot();
+}
+
+// Where the tail was let go, the snapshot may be there, whatever became of the consumer or of the process before.
+void Intake::ask_snapshot() {
+  if (!fills_ || !released_) return start_over();
+  question_ = std::make_unique<Question>(host_, fills_->ask_guid(session_.open.name), kAnswerPatience,
                                          [this](const Result<Question::Answer>& guid) { got_guid(guid); });
 }
 
 // The process before may have died between the consumer's exit and the completion record.
 void Intake::got_guid(const Result<Question::Answer>& answer) {
   if (!answer) return fail(answer.error());
-  const KeptFinal& final = *found()->final;
+  const KeptFinal& final = *released_;
   if (!answer->exit.success() || answer->output != std::to_string(final.toguid)) return start_over();
   info("ZFS has the snapshot: it was complete before this end was started anew");
   events_.had_it(final);
