@@ -50,6 +50,7 @@ def parse_arguments():
     parser.add_argument("--bare-pipe", help="default: BUILD/bench/bare_pipe")
     parser.add_argument("--zferry-args", type=shlex.split, default=[], help="for both ends, one string: --zferry-args='--io poll'")
     parser.add_argument("--zferry-send-args", type=shlex.split, default=[], help="for the source: --zferry-send-args='--compress off'")
+    parser.add_argument("--store-on", default="/dev/shm", help="where the store's folder is made")
     parser.add_argument("--mbuffer-args", type=shlex.split, default=["-s", "128k", "-m", "64M"])
     parser.add_argument("--out", help="write everything as JSON")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -103,7 +104,7 @@ class Zferry(Peer):
         self.secret, self.port = self.folder / "secret", None
         subprocess.run([self.options.zferry, "key", "secret", "--out", self.secret], check=True, capture_output=True)
         command = [self.options.zferry, "recv", "--listen", "127.0.0.1:0", "--secret", self.secret, "--json",
-                   "--state", self.folder / "target", *self.options.zferry_args]
+                   "--state", self.folder / "target", *self.options.zferry_args, *self.store()]
         end = self.piped(memory, consumer, output, command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         said, line = end.popen.stderr, b""
         for line in said:
@@ -114,9 +115,27 @@ class Zferry(Peer):
             raise RuntimeError(f"zferry recv does not listen: {line.decode().strip()}")
         threading.Thread(target=said.read, daemon=True).start()  # its progress, so that it never waits for us
 
+    def store(self):
+        return []
+
     def sender(self):
         return [self.options.zferry, "send", f"127.0.0.1:{self.port}", "--secret", self.secret, "--quiet",
                 "--state", self.folder / "source", *self.options.zferry_args, *self.options.zferry_send_args]
+
+
+class ZferryStore(Zferry):
+    """The same with crash cover: every block durable before the source lets go of it."""
+
+    name = "zferry with store"
+    how = "as zferry, and what is acknowledged survives a crash of the target"
+
+    def store(self):
+        self.store_folder = tempfile.mkdtemp(prefix="zferry-store-", dir=self.options.store_on)
+        return ["--store", self.store_folder]
+
+    def cleanup(self):
+        super().cleanup()
+        shutil.rmtree(self.store_folder, ignore_errors=True)
 
 
 class Mbuffer(Peer):
@@ -197,4 +216,4 @@ class SshChacha(Ssh):
     cipher = "chacha20-poly1305@openssh.com"
 
 
-ALL = [Bare, Zferry, SshGcm, SshChacha, Mbuffer]
+ALL = [Bare, Zferry, ZferryStore, SshGcm, SshChacha, Mbuffer]

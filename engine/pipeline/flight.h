@@ -19,6 +19,8 @@ class Flight {
     wire::Block header;
     flow::Slice packed;
   };
+  // The target has what comes before this block, from an earlier run: it is not here to be sent again.
+  void begin_at(std::uint64_t number) { gone_below_ = number; }
   void add(const wire::Block& header, flow::Slice packed, std::uint64_t lane);
   // The target has all below ack.received, and of the others what `beyond` says.
   void acknowledge(const wire::Ack& ack);

@@ -18,7 +18,7 @@ struct Host {
   io::Processes& processes;
   io::Files& files;
   flow::Workers& workers;
-  flow::Workers& disk;  // one thread, for the store: its calls block
+  flow::Workers& disk;   // one thread, for the store: its calls block
   RandomSource& random;  // the disk's thread takes of it, too
   const seal::Dh& dh;
 };

@@ -4,6 +4,11 @@
 #include <utility>
 
 namespace zferry::pipeline {
+namespace {
+
+constexpr int kUnansweredMax = 100;  // questions in a row to which ZFS gave no token, while all waits for room
+
+}  // namespace
 
 Intake::Intake(Host& host, const TargetSettings& settings, Events events)
     : host_(host), settings_(settings), events_(std::move(events)) {
@@ -39,6 +44,7 @@ void Intake::start(const KeptSession& session, std::function<void()> ready) {
   std::string label = session.open.name + " -> " + destination_name(settings_);
   std::replace(label.begin(), label.end(), '\0', ' ');
   spool_->begin(session, label.substr(0, 500), [this](Status begun) {
+    if (over_) return;
     if (!begun) return fail(begun.take_error());
     launch({});
   });
@@ -182,17 +188,18 @@ void Intake::let_go() {
   });
 }
 
-void Intake::rewind(std::uint64_t incarnation, std::function<void(ResumePoint)> done) {
+void Intake::rewind(std::function<std::uint64_t()> incarnation, RewindDone done) {
   caught_up_ = rewinding_ = [this, incarnation, done = std::move(done)] {
     pipeline_->rewind([this, incarnation, done, asked = pipeline_.get()] {
       if (pipeline_.get() != asked) return;
       rewinding_ = nullptr;
       ResumePoint point = pipeline_->resume_point();
       if (!final_ || !releasing_) final_.reset();
-      if (!spooling()) return done(std::move(point));
-      spool_->take_over(incarnation, point.next_number, [this, point, done](Status noted) {
-        if (!noted) return store_lost(noted.take_error());
-        done(point);
+      std::uint64_t run = incarnation();
+      if (!spooling()) return done(point, run);
+      spool_->take_over(run, point.next_number, [this, point, run, done](Status noted) {
+        if (!noted) spool_->give_up(noted.take_error());
+        if (!over_) done(point, run);
       });
     });
   };
@@ -207,13 +214,15 @@ bool Intake::untouched_since(std::uint64_t number) const {
 
 void Intake::drop(std::function<void()> gone) {
   over_ = true;
+  bool dead = revival_timer_ != 0;
   host_.loop.cancel(revival_timer_);
   host_.loop.cancel(applied_timer_);
   question_.reset();
   applied_question_.reset();
   if (spool_) spool_->feed(nullptr);
   if (pipeline_) return pipeline_->drop(std::move(gone));
-  gone();
+  if (!dying_ || dead) return gone();
+  gone_ = std::move(gone);  // its consumer still holds the dataset
 }
 
 void Intake::forget(Done done) {
@@ -243,7 +252,8 @@ void Intake::fail(Error why) {
 
 void Intake::store_full() {
   if (over_) return;
-  if (!receive_)
+  bool never = !receive_ || (pipeline_ && !pipeline_->resumable()) || unanswered_ > kUnansweredMax;
+  if (never)
     return spool_->give_up({Fault::kStoreFull,
                             "the store is full (" + std::to_string(spool_->capacity_bytes()) +
                                 " bytes), and nothing of the stream can be let go before its end",

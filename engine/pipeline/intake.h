@@ -47,8 +47,10 @@ class Intake {
   wire::Ack ack();
   void check_final(const wire::Final& final, std::function<void(Status)> verdict);
   void release();
-  // Another run of the source goes on. Calls `done` once all that came is joined, with where it goes on; durable.
-  void rewind(std::uint64_t incarnation, std::function<void(ResumePoint)> done);
+  // Another run of the source goes on: `incarnation` says which, when asked. Calls `done` once all that came is joined
+  // and it is written down who has the session.
+  using RewindDone = std::function<void(const ResumePoint& point, std::uint64_t incarnation)>;
+  void rewind(std::function<std::uint64_t()> incarnation, RewindDone done);
   void drop(std::function<void()> gone);
   // It is complete, and written down: the store need not keep it.
   void forget(Done done);
@@ -77,6 +79,7 @@ class Intake {
   // intake_revival.cc: where ZFS stands, and a new consumer from there.
   bool may_revive(const Error& why) const;
   void bury_and_revive(const Error& why);
+  void revive_after(Duration delay);
   void revive();
   void got_token(const Result<Question::Answer>& answer);
   void ask_snapshot();
@@ -110,6 +113,8 @@ class Intake {
   bool releasing_ = false;
   bool over_ = false;
   bool full_told_ = false;
+  int unanswered_ = 0;
+  std::function<void()> gone_;     // drop() waits for a consumer that dies
   std::uint64_t granted_ = 0;      // blocks below may come
   std::uint64_t launched_at_ = 0;  // the first block of this consumer
   std::uint64_t furthest_ = 0;     // blocks below were delivered to one that died

@@ -31,10 +31,22 @@ void Intake::bury_and_revive(const Error& why) {
   Duration delay = settings_.revive_after * std::min(1 << std::min(revivals_, 3), 8);
   ++revivals_;
   dying_->drop(lifeline_.guard([this, delay] {
-    revival_timer_ = host_.loop.after(delay, lifeline_.guard([this] {
-      dying_.reset();
-      revive();
-    }));
+    if (over_) {
+      host_.loop.post(lifeline_.guard([this] {
+        dying_.reset();
+        if (auto gone = std::exchange(gone_, nullptr)) gone();
+      }));
+      return;
+    }
+    revive_after(delay);
+  }));
+}
+
+void Intake::revive_after(Duration delay) {
+  revival_timer_ = host_.loop.after(delay, lifeline_.guard([this] {
+    revival_timer_ = 0;
+    dying_.reset();
+    revive();
   }));
 }
 
@@ -45,7 +57,15 @@ void Intake::revive() {
 }
 
 void Intake::got_token(const Result<Question::Answer>& answer) {
+  if (over_) return;
   if (!answer) return fail(answer.error());
+  // No dataset is no token, where nothing was ever let go of; else ZFS has trouble of its own, and may get over it.
+  bool must_be_there = spool_->checkpoint().number > 0 || released_;
+  if (!answer->exit.success() && must_be_there) {
+    if (revivals_++ < kRevivalsMax) return revive_after(settings_.revive_after * 8);
+    return fail({Fault::kConsumerFailed, "ZFS does not say how far it is (see its words above)",
+                 "run the same command again once it does; the store keeps what it has"});
+  }
   if (answer->exit.success() && answer->output.size() > 1) {
     auto token = zstream::decode_resume_token(answer->output);
     if (!token) return fail(token.take_error());
@@ -128,9 +148,14 @@ void Intake::ask_applied() {
       std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
                                  [this, asked](const Result<Question::Answer>& answer) {
                                    watch_applied();
-                                   if (over_ || pipeline_.get() != asked || !answer || !answer->exit.success()) return;
-                                   auto token = zstream::decode_resume_token(answer->output);
-                                   if (!token) return;
+                                   if (over_ || pipeline_.get() != asked) return;
+                                   bool told = answer && answer->exit.success();
+                                   auto token = zstream::decode_resume_token(told ? answer->output : std::string());
+                                   unanswered_ = token || !spool_->waits_for_room() ? 0 : unanswered_ + 1;
+                                   if (!token) {
+                                     if (spool_->waits_for_room()) store_full();
+                                     return;
+                                   }
                                    std::optional<Checkpoint> checkpoint;
                                    if (auto counts = settled(*token))
                                      checkpoint = pipeline_->applied(*counts, spool_->durable());

@@ -78,6 +78,14 @@ void ReceivePipeline::take(const wire::Block& header, flow::Slice packed) {
 
 // Jobs start in the order of arrival. The window's blocks have room; but jobs of forgotten blocks keep theirs until
 // they end, and a write that is just over until its own end is noted.
+// Jobs of its blocks may still end: nobody is told of anything any more.
+void ReceivePipeline::drop(std::function<void()> gone) {
+  broken_ = true;
+  verdict_ = nullptr;
+  rewound_ = nullptr;
+  outlet_.drop(std::move(gone));
+}
+
 void ReceivePipeline::start_work() {
   while (!waiting_.empty()) {
     bool unpacking = waiting_.front()->header.encoding == wire::Encoding::kZstd;

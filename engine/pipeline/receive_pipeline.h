@@ -58,7 +58,7 @@ class ReceivePipeline {
   void check_final(const wire::Final& final, std::function<void(Status)> verdict);
   // The stream is whole: the tail goes out and the destination is completed.
   void release() { outlet_.release(); }
-  void drop(std::function<void()> gone) { outlet_.drop(std::move(gone)); }
+  void drop(std::function<void()> gone);
 
   // A new run of the source takes over. What arrived beyond the first gap is forgotten, and a FINAL that has no verdict
   // yet; until `done`, which is called from the loop once what stays has been joined, nothing is taken. From then on
@@ -86,6 +86,8 @@ class ReceivePipeline {
   std::optional<Checkpoint> applied(const zstream::ResumeToken& token, std::uint64_t durable) {
     return candidates_.applied(token, durable);
   }
+  // What comes can be gone on with by a resume token of ZFS.
+  bool resumable() const { return at_.context.resumable(); }
   // Blocks below this have been verified, and are part of digest().
   std::uint64_t joined() const { return at_.number; }
 

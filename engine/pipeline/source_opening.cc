@@ -57,6 +57,7 @@ void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
       give_up_after_ = std::min<Duration>(give_up_after_, std::chrono::seconds(opened.hold_s));
     link_.set_patience(give_up_after_);
     next_number_ = opened.next_number;
+    flight_.begin_at(opened.next_number);
     target_life_ = opened.life;
   }
   SourceNews news;

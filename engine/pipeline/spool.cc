@@ -219,6 +219,9 @@ void Spool::note_final(const KeptFinal& final, Done done) {
 void Spool::remove(Done done) {
   active_ = false;
   pipeline_ = nullptr;
+  waiting_.clear();
+  writing_.clear();
+  uncommitted_.clear();
   found_.reset();
   checkpoint_ = {};
   taken_ = written_ = durable_ = NumberSet();
@@ -274,6 +277,7 @@ void Spool::commit() {
   on_disk([](Open& open) { return open.session->commit(); },
           [this](Status status) {
             committing_ = false;
+            if (!active()) return;
             if (!status) return lose(status.take_error());
             for (std::uint64_t number : std::exchange(in_commit_, {})) durable_.add(number);
             commit();
@@ -294,6 +298,7 @@ void Spool::apply(Checkpoint checkpoint) {
     return open.session->checkpoint(checkpoint.number, checkpoint.state);
   };
   on_disk(std::move(job), [this](Status status) {
+    if (!active()) return;
     if (!status) return lose(status.take_error());
     // What waited for room tries again, in its order.
     for (Block& block : std::exchange(waiting_, {})) write(std::move(block));

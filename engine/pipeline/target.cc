@@ -120,6 +120,7 @@ void Target::act(TargetAction action) {
     case TargetAction::kSendFinalAck: return send_final_ack();
     case TargetAction::kForgetRecord: {
       report_.source_informed = true;
+      if (kept_on_) return;  // the record tells the next process that what the store still has is done with
       Status removed = host_.files.state().remove(record_name_);
       if (!removed) warn(removed.error().what);
       return;
@@ -262,6 +263,7 @@ Intake::Events Target::intake_events() {
     record.digest = had.final.digest;
     record.toguid = had.toguid;
     record.completion = wire::Completion::kApplied;
+    had_it_ = true;
     write_down(record);
   };
   events.broke = [this](Error why) { broke(std::move(why)); };
@@ -399,7 +401,13 @@ void Target::write_down(const CompletionRecord& outcome) {
       record_ = record;
       return intake_.forget(lifeline_.guard([this, how = record.completion](const Status& forgotten) {
         if (!forgotten) warn(forgotten.error().what);
+        kept_on_ = !forgotten;
         driver_.feed(Event::kDelivered, {{Fault::kNone, {}, {}}, how});
+        // Whoever opened meanwhile waits for another answer than the one that is not needed any more.
+        if (had_it_)
+          driver_.later([this] {
+            if (Lane* opener = link_.lane(opened_lane_)) open_again(*opener, open_);
+          });
       }));
     }
     Error error = saved->take_error();

@@ -101,7 +101,9 @@ class Target {
   std::uint64_t opened_lane_ = 0;      // where OPENED goes
   std::uint64_t challenger_lane_ = 0;  // of a run that waits for the session's own to show that it lives
   std::uint64_t challenger_run_ = 0;
-  bool stored_ = false;  // the session is one that the store had
+  bool stored_ = false;   // the session is one that the store had
+  bool had_it_ = false;   // the destination was found complete
+  bool kept_on_ = false;  // the store could not let go of a stream that is complete
   bool rewinding_ = false;
   bool resumed_ = false;           // a later run took over, ...
   std::uint64_t resumed_at_ = 0;   // ... before this block

@@ -131,17 +131,20 @@ void Target::take_over(Lane& lane, const wire::Open& open) {
 
 void Target::rewind(std::function<void()> done) {
   rewinding_ = true;
-  intake_.rewind(open_.incarnation, lifeline_.guard([this, done = std::move(done)](const ResumePoint& point) {
-    rewinding_ = false;
-    resume_point_ = point;
-    resumed_run_ = open_.incarnation;
-    resumed_at_ = point.next_number;
-    if (std::exchange(newer_run_, false)) {
-      kept_bytes_ = point.offset;
-      info("a new run of the source continues after " + std::to_string(kept_bytes_) + " bytes");
-    }
-    done();
-  }));
+  auto incarnation = [this] { return open_.incarnation; };
+  intake_.rewind(incarnation,
+                 lifeline_.guard([this, done = std::move(done)](const ResumePoint& point, std::uint64_t run) {
+                   if (run != open_.incarnation) return rewind(done);  // a still newer one opened meanwhile
+                   rewinding_ = false;
+                   resume_point_ = point;
+                   resumed_run_ = open_.incarnation;
+                   resumed_at_ = point.next_number;
+                   if (std::exchange(newer_run_, false)) {
+                     kept_bytes_ = point.offset;
+                     info("a new run of the source continues after " + std::to_string(kept_bytes_) + " bytes");
+                   }
+                   done();
+                 }));
 }
 
 void Target::refuse_open(Lane& lane, const std::string& why, const std::string& next) {

@@ -42,6 +42,7 @@ std::vector<TargetRow> make_rows() {
       {S::kStarting, E::kConsumerReady, S::kReceiving, {A::kSendOpened}},
       {S::kStarting, E::kDelivered, S::kLingering, {A::kNoteSuccess, A::kSendFinalAck}},  // it was, before a crash
 
+      {S::kReceiving, E::kDelivered, S::kLingering, {A::kNoteSuccess, A::kSendFinalAck}},
       {S::kReceiving, E::kOpenAgain, S::kReceiving, {A::kSendOpened}},
       {S::kReceiving, E::kProgress, S::kReceiving, {A::kSendAck}},
       {S::kReceiving, E::kFinalRight, S::kDelivering, {A::kReleaseTail}},
