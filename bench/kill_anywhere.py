@@ -39,18 +39,19 @@ def parse_arguments():
 
 class Campaign:
     def __init__(self, options, folder):
+        import drawn_kills
         import killed_transfer
-        self.lib, self.options, self.folder = killed_transfer, options, folder
-        self.kinds = ([tuple(name.split("+")) for name in options.victims.split(",")] if options.victims else killed_transfer.VICTIMS)
-        self.consumers = options.consumers.split(",") if options.consumers else killed_transfer.CONSUMERS
-        mib = killed_transfer.MIB
-        self.streams = [killed_transfer.made_stream(folder, size * mib, size) for size in (4, 6, 9, 14, 22, 34, 48, 64)]
-        self.streams += killed_transfer.real_streams(folder)
-        self.long_streams = [killed_transfer.made_stream(folder, size * mib, size) for size in (160, 240)]
+        self.lib, self.draws, self.options, self.folder = killed_transfer, drawn_kills, options, folder
+        self.kinds = ([tuple(name.split("+")) for name in options.victims.split(",")] if options.victims else drawn_kills.VICTIMS)
+        self.consumers = options.consumers.split(",") if options.consumers else drawn_kills.CONSUMERS
+        mib = drawn_kills.MIB
+        self.streams = [drawn_kills.made_stream(folder, size * mib, size) for size in (4, 6, 9, 14, 22, 34, 48, 64)]
+        self.streams += drawn_kills.real_streams(folder)
+        self.long_streams = [drawn_kills.made_stream(folder, size * mib, size) for size in (160, 240)]
         self.tally, self.failures, self.lock = killed_transfer.Tally(), [], threading.Lock()
 
     def draw(self, number):
-        return self.lib.draw(f"{self.options.seed}:{number}", self.streams, self.long_streams, self.kinds, self.consumers, self.options.long)
+        return self.draws.draw(f"{self.options.seed}:{number}", self.streams, self.long_streams, self.kinds, self.consumers, self.options.long)
 
     def tells(self, transfer):
         wanted = set((self.options.tell or "").split(","))

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import fake_zfs
+import fake_zfs_state
 from fletcher import Fletcher4
 
 HERE = Path(__file__).resolve().parent
@@ -119,7 +120,7 @@ def resuming_stream(data, number, offset):
     for kind, header, payload in records(data):
         header = bytearray(header)
         if kind == fake_zfs.BEGIN:
-            payload = fake_zfs.pack_native([("resume_object", number), ("resume_offset", offset)])
+            payload = fake_zfs_state.pack_native([("resume_object", number), ("resume_offset", offset)])
             struct.pack_into("<I", header, 4, len(payload))
             struct.pack_into("<Q", header, 16, fake_zfs.u64(header, 16) | fake_zfs.RESUMING)
             put(header, payload, first=True)

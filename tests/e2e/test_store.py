@@ -8,7 +8,8 @@ import unittest
 from pathlib import Path
 
 from harness import main
-from killed_transfer import CONSUMERS, MIB, VICTIMS, Broken, Tally, draw, has_store, made_stream, play
+from drawn_kills import CONSUMERS, MIB, VICTIMS, draw, made_stream
+from killed_transfer import Broken, Tally, has_store, play
 
 KILLS, PARALLEL = 40, 4
 SEED = "e2e"
