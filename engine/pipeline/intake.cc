@@ -6,7 +6,7 @@
 namespace zferry::pipeline {
 namespace {
 
-constexpr int kUnansweredMax = 100;  // questions in a row to which ZFS gave no token, while all waits for room
+constexpr int kFruitlessMax = 100;  // questions in a row that let nothing go, while all waits for room
 
 }  // namespace
 
@@ -252,11 +252,11 @@ void Intake::fail(Error why) {
 
 void Intake::store_full() {
   if (over_) return;
-  bool never = !receive_ || (pipeline_ && !pipeline_->resumable()) || unanswered_ > kUnansweredMax;
+  bool never = !receive_ || (pipeline_ && !pipeline_->resumable()) || fruitless_ > kFruitlessMax;
   if (never)
     return spool_->give_up({Fault::kStoreFull,
                             "the store is full (" + std::to_string(spool_->capacity_bytes()) +
-                                " bytes), and nothing of the stream can be let go before its end",
+                                " bytes, or its disk is), and no more of the stream can be let go",
                             "give it more capacity"});
   if (!std::exchange(full_told_, true)) info("the store is full: waiting for ZFS to make durable what it has taken");
   host_.loop.cancel(applied_timer_);

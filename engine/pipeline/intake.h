@@ -90,6 +90,7 @@ class Intake {
   void explain_failure(Error why);
   void watch_applied();
   void ask_applied();
+  void look_at(const Result<zstream::ResumeToken>& token);
   std::optional<zstream::ResumeToken> settled(const zstream::ResumeToken& shown);
   void info(const std::string& text) const;
   void warn(const std::string& text) const;
@@ -113,7 +114,7 @@ class Intake {
   bool releasing_ = false;
   bool over_ = false;
   bool full_told_ = false;
-  int unanswered_ = 0;
+  int fruitless_ = 0;
   std::function<void()> gone_;     // drop() waits for a consumer that dies
   std::uint64_t granted_ = 0;      // blocks below may come
   std::uint64_t launched_at_ = 0;  // the first block of this consumer

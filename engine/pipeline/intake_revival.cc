@@ -139,6 +139,19 @@ std::optional<zstream::ResumeToken> Intake::settled(const zstream::ResumeToken& 
   return spool_->waits_for_room() && stood ? shown : last;
 }
 
+// What waits for room waits as long as ZFS gets on; a store that nothing more can be let go of is full for good.
+void Intake::look_at(const Result<zstream::ResumeToken>& token) {
+  std::optional<Checkpoint> checkpoint;
+  bool moves = false;
+  if (token) {
+    if (auto counts = settled(*token)) checkpoint = pipeline_->applied(*counts, spool_->durable());
+    moves = checkpoint || shown_since_ == host_.loop.now() || pipeline_->writing();
+  }
+  fruitless_ = moves || !spool_->waits_for_room() ? 0 : fruitless_ + 1;
+  if (checkpoint) spool_->apply(std::move(*checkpoint));
+  if (spool_->waits_for_room()) store_full();
+}
+
 void Intake::ask_applied() {
   applied_timer_ = 0;
   if (over_ || !pipeline_ || !spooling()) return;
@@ -150,17 +163,7 @@ void Intake::ask_applied() {
                                    watch_applied();
                                    if (over_ || pipeline_.get() != asked) return;
                                    bool told = answer && answer->exit.success();
-                                   auto token = zstream::decode_resume_token(told ? answer->output : std::string());
-                                   unanswered_ = token || !spool_->waits_for_room() ? 0 : unanswered_ + 1;
-                                   if (!token) {
-                                     if (spool_->waits_for_room()) store_full();
-                                     return;
-                                   }
-                                   std::optional<Checkpoint> checkpoint;
-                                   if (auto counts = settled(*token))
-                                     checkpoint = pipeline_->applied(*counts, spool_->durable());
-                                   if (checkpoint) spool_->apply(std::move(*checkpoint));
-                                   if (spool_->waits_for_room()) store_full();
+                                   look_at(zstream::decode_resume_token(told ? answer->output : std::string()));
                                  });
 }
 
