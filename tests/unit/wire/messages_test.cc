@@ -232,9 +232,9 @@ TEST(Messages, MarksAscendAndEndWhereTheStreamGoesOn) {
   EXPECT_LE(full.size(), limits::kControlBytesMax);
   EXPECT_TRUE(decode_opened(full));
   full[62] = static_cast<std::byte>(kMarksMax + 1);
-  store<std::uint64_t>(full, 54, kMarksMax + 1);
+  store_at<std::uint64_t>(full, 54, kMarksMax + 1);
   full.resize(full.size() + 40);
-  store<std::uint64_t>(full, full.size() - 40, kMarksMax + 1);
+  store_at<std::uint64_t>(full, full.size() - 40, kMarksMax + 1);
   EXPECT_FALSE(decode_opened(full));
 }
 
