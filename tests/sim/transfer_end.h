@@ -2,10 +2,13 @@
 // the whole program. Single-threaded.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "base/lifeline.h"
 #include "base/random.h"
 #include "flow/workers.h"
 #include "io/sim_world.h"
@@ -54,6 +57,42 @@ class LateWorkers final : public flow::Workers {
   RandomSource& random_;
 };
 
+// The worker of a store: one job after the other, each some time later. Most disks are fast, and sometimes slow.
+class LateDisk final : public flow::Workers {
+ public:
+  LateDisk(io::Loop& loop, RandomSource& random, Duration longest) : loop_(loop), random_(random), longest_(longest) {}
+  void run(std::function<void()> job, std::function<void()> done) override {
+    jobs_.push_back({std::move(job), std::move(done)});
+    if (jobs_.size() == 1) plan();
+  }
+
+ private:
+  struct Job {
+    std::function<void()> job, done;
+  };
+  void plan() {
+    std::uint32_t number = 0;
+    random_.fill(std::as_writable_bytes(std::span(&number, 1)));
+    bool slow = number % 4 == 0;
+    std::int64_t most = (slow ? longest_ : longest_ / 16).count() + 1;
+    loop_.after(Duration(number / 4 % most), lifeline_.guard([this] {
+      jobs_.front().job();  // its host may crash in it: then the loop is no more
+      loop_.post(lifeline_.guard([this] {
+        Job over = std::move(jobs_.front());
+        jobs_.pop_front();
+        if (!jobs_.empty()) plan();
+        over.done();
+      }));
+    }));
+  }
+
+  io::Loop& loop_;
+  RandomSource& random_;
+  const Duration longest_;
+  std::deque<Job> jobs_;  // the first one is under way
+  Lifeline lifeline_;
+};
+
 inline std::unique_ptr<flow::Workers> make_workers(const Scenario& scenario, io::Loop& loop, RandomSource& random) {
   if (scenario.late_workers) return std::make_unique<LateWorkers>(loop, random);
   return std::make_unique<flow::InlineWorkers>([&loop](std::function<void()> task) { loop.post(std::move(task)); });
@@ -67,7 +106,7 @@ struct Side {
         random(seed),
         worker_random(~seed),
         workers(make_workers(scenario, loop, worker_random)),
-        disk([this](std::function<void()> task) { loop.post(std::move(task)); }),
+        disk(loop, worker_random, scenario.disk_time_max),
         host{loop, machine.network(), machine.processes(), machine.files(), *workers, disk, random, dh} {}
   void start(EndLog& log) {
     end = std::make_unique<End>(host, settings, [&log](const pipeline::Report& report) { log.report = report; });
@@ -82,7 +121,7 @@ struct Side {
   SeededRandom random;
   SeededRandom worker_random;
   std::unique_ptr<flow::Workers> workers;
-  flow::InlineWorkers disk;
+  LateDisk disk;
   pipeline::Host host;
   Settings settings;
   std::unique_ptr<End> end;

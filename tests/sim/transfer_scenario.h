@@ -101,6 +101,7 @@ struct Scenario {
   std::uint64_t rate_bytes_per_s = 0;
   io::SimLinkSettings link{};
   Duration linger{0};
+  Duration disk_time_max{0};  // of one call of a store
   std::vector<Strike> strikes{};
   std::optional<RerunTrouble> rerun_trouble{};  // of a second run; then there is a third
   Rerun rerun = Rerun::kNone;

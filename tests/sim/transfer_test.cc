@@ -1,48 +1,25 @@
-// The whole program under the simulator, seed by seed. ZFERRY_SIM_SEED=N plays one seed and prints its story;
-// ZFERRY_SIM_SEEDS=N sets how many are played.
+// The whole program under the simulator, seed by seed. seed_player.h tells how to replay one.
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <array>
-#include <csignal>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "journey_run.h"
+#include "seed_player.h"
 #include "session/source_core.h"
 #include "session/target_core.h"
-#include "shrink.h"
 #include "transfer_promises.h"
 
 namespace zferry::transfer {
-namespace {
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-std::uint64_t seed_in_play = 0;
-
-// A broken assertion of the engine's has a seed, too.
-void tell_seed(int) {
-  std::cout << "seed " << seed_in_play << " ended in a broken assertion" << std::endl;
-  std::_Exit(134);
-}
-
-struct Played {
-  std::vector<std::string> broken;
-  std::string trace;
-};
-Played played(const Scenario& scenario, Tally& tally, std::size_t trace_lines) {
+static Played played(const Scenario& scenario, Tally& tally, std::size_t trace_lines) {
   Played out;
   out.broken = play(scenario, tally, trace_lines, trace_lines == 0 ? nullptr : &out.trace);
   return out;
 }
-Played played(const Journey& journey, Tally& tally, std::size_t trace_lines) {
+static Played played(const Journey& journey, Tally& tally, std::size_t trace_lines) {
   JourneyRun run(journey, tally, trace_lines);
   Played out;
   out.broken = run.play();
@@ -50,31 +27,10 @@ Played played(const Journey& journey, Tally& tally, std::size_t trace_lines) {
   return out;
 }
 
-// Plays it again for the story, and the smallest that breaks the same promise.
-template <class S>
-std::string story_of(const S& scenario) {
-  std::size_t trace_lines = number_from("ZFERRY_SIM_TRACE", 40);
-  Tally ignored;
-  std::vector<std::string> broken = played(scenario, ignored, 0).broken;
-  if (broken.empty()) return scenario.text() + "\n" + played(scenario, ignored, trace_lines).trace;
-  auto same = [&](const S& smaller) {
-    std::vector<std::string> again = played(smaller, ignored, 0).broken;
-    return !again.empty() && promise_of(again.front()) == promise_of(broken.front());
-  };
-  std::string out = scenario.text() + "\n";
-  for (const std::string& line : broken) out += line + "\n";
-  bool shrinks = number_from("ZFERRY_SIM_SHRINK", 1) != 0;
-  S smallest = shrinks ? shrink<S>(scenario, same) : scenario;
-  Played last = played(smallest, ignored, trace_lines);
-  if (shrinks) out += "the smallest that breaks the same promise:\n" + smallest.text() + "\n";
-  out += last.trace;
-  for (const std::string& line : last.broken) out += line + "\n";
-  return out;
-}
+namespace {
 
 // Each seed is one scenario of single runs, and one journey of many.
 std::string broken_by(std::uint64_t seed, Tally& tally) {
-  seed_in_play = seed;
   Scenario scenario = draw_scenario(seed);
   if (!played(scenario, tally, 0).broken.empty()) return story_of(scenario);
   Journey journey = draw_journey(seed);
@@ -165,37 +121,12 @@ constexpr std::array kFaults = {"ok",           "link-lost",         "interrupte
                                 "cannot-run",   "stream-incomplete", "output-failed", "stream-damaged",
                                 "state-failed", "consumer-failed",   "unreachable",   "different-stream"};
 
-void print(const Tally& tally) {
-  for (const auto& [what, count] : tally)
-    if (!what.starts_with("source |") && !what.starts_with("target |")) std::cout << what << ": " << count << "\n";
-}
-
 }  // namespace
 
-// ZFERRY_SIM_SEED=N plays one; ZFERRY_SIM_SEEDS=N that many, from ZFERRY_SIM_FIRST on; ZFERRY_SIM_FAILURES=N ends
-// after so many that failed.
 TEST(Transfer, KeepsItsPromisesForEverySeed) {
-  mallopt(M_MMAP_THRESHOLD, 64 << 20);  // the lanes' buffers come and go with each seed
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
-  std::signal(SIGABRT, tell_seed);
-  constexpr std::uint64_t kSeeds = 10'000;
   Tally tally;
-  if (std::uint64_t seed = number_from("ZFERRY_SIM_SEED", 0); seed != 0) {
-    std::cout << story_of(draw_scenario(seed)) << "\n" << story_of(draw_journey(seed)) << "\n";
-    EXPECT_EQ(broken_by(seed, tally), "");
-    return;
-  }
-  std::uint64_t first = number_from("ZFERRY_SIM_FIRST", 1);
-  std::uint64_t seeds = number_from("ZFERRY_SIM_SEEDS", kSeeds);
-  std::uint64_t failures = 0;
-  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
-    std::string broken = broken_by(seed, tally);
-    if (broken.empty()) continue;
-    ADD_FAILURE() << broken << "replay with ZFERRY_SIM_SEED=" << seed;
-    if (++failures == number_from("ZFERRY_SIM_FAILURES", 5)) break;
-  }
-  print(tally);
-  if (failures > 0 || seeds < kSeeds) return;
+  auto story = [](std::uint64_t seed) { return story_of(draw_scenario(seed)) + "\n" + story_of(draw_journey(seed)); };
+  if (!play_seeds(10'000, tally, broken_by, story)) return;
   for (const char* promise : kPromises)
     EXPECT_GE(tally[std::string("promise | ") + promise], 20u) << "hardly put to the test: " << promise;
   for (const char* fault : kFaults) {

@@ -1,0 +1,100 @@
+// A crash journey played: a target with a store and a source, which their operators start again until the stream has
+// arrived, under the strikes and disk faults of its scenario. What must hold is checked as things happen, and at the
+// end. Single-threaded, one seed is one run.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crash_scenario.h"
+#include "sim_zfs.h"
+#include "transfer_end.h"
+#include "transfer_run.h"
+
+namespace zferry::transfer {
+
+class CrashRun {
+ public:
+  CrashRun(const CrashJourney& journey, Tally& tally, std::size_t trace_lines);
+  ~CrashRun();
+  // Plays it; what is broken, with the promise's name before the second ':'.
+  std::vector<std::string> play();
+  std::string trace() const { return world_.trace(); }
+
+ private:
+  using SourceSide = Side<pipeline::Source, pipeline::SourceSettings>;
+  using TargetSide = Side<pipeline::Target, pipeline::TargetSettings>;
+  template <class S>
+  struct Place {
+    std::unique_ptr<S> side;
+    EndLog* log = nullptr;
+    bool alive() const { return side && side->end; }
+  };
+
+  // The operators.
+  void start_target();
+  void start_source();
+  void prepare_destination();
+  io::SimConsumer plain_consumer();
+  void settle();
+  void source_over();
+  void target_over();
+  void bring_back_target(Duration delay);
+  void end_idle();
+  bool over() const;
+
+  // The strikes.
+  void on_event(bool source, std::string_view state, std::string_view event);
+  void on_folder_call(const io::SimFolderCall& call);
+  void check_strikes();
+  void take_pending(const std::function<bool(const CrashStrike&)>& due);
+  void strike(const CrashStrike& what);
+  void crash_target(io::SimCrash how);
+  void crash_source(io::SimCrash how);
+  void kill_consumer();
+  void cut_lanes();
+
+  // The promises.
+  void check(const std::string& promise, bool holds, const std::string& detail = {});
+  void took(std::size_t child, std::uint64_t offset, ConstBytes bytes);
+  void judge_ack(const wire::Ack& ack);
+  void judge_source(const EndLog& log);
+  void judge_target(const EndLog& log);
+  void judge_fault(const EndLog& log, bool source);
+  void judge_all();
+  void judge_store();
+  bool delivered() const;
+  std::string story() const;
+
+  const CrashJourney journey_;
+  Tally& tally_;
+  CheapDh dh_;
+  io::SimWorld world_;
+  io::SimHost& source_host_;
+  io::SimHost& target_host_;
+  std::vector<std::byte> stream_;
+  std::uint64_t guid_ = 0;
+  std::unique_ptr<SimZfs> zfs_;
+  std::deque<EndLog> sources_, targets_;
+  Place<SourceSide> source_;
+  Place<TargetSide> target_;
+  std::vector<CrashStrike> pending_;
+  std::map<std::string, std::uint64_t> row_counts_;
+  bool plain_has_all_ = false;      // some consumer took everything, and left content
+  std::uint64_t durable_told_ = 0;  // to this run of the source
+  std::uint32_t life_told_ = 0;
+  unsigned target_crashes_ = 0, consumer_kills_ = 0;
+  bool store_lost_ = false;  // and it was announced
+  TimePoint last_trouble_{};
+  unsigned target_failures_ = 0, source_failures_ = 0;
+  bool bringing_back_ = false;
+  bool completed_ = false;  // the stream got there and its source knows
+  bool gave_up_ = false;    // the operator, for want of a disk
+  bool idle_end_due_ = false;
+  std::vector<std::string> broken_;
+};
+
+}  // namespace zferry::transfer
