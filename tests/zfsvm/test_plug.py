@@ -95,6 +95,14 @@ class Plug(unittest.TestCase):
         cls.rng = random.Random(SEED)
         print(f"seed {SEED}", flush=True)
 
+    def setUp(self):
+        """A test before may have lost the machine."""
+        try:
+            self.machine.ask("look", "tank")
+        except AssertionError as lost:
+            print(f"  booted again, since it was gone: {lost}", flush=True)
+            self.machine.up()
+
     def say(self, words):
         print(f"  {self.kind}: {words}", flush=True)
 
