@@ -91,11 +91,12 @@ class SimZfs::Receive final : public zstream::RecordReader::Sink, public std::en
     ++zfs_->refused;
     zfs_->refusal = why;
     if (zfs_->world_.tracing()) zfs_->world_.note("zfs receive fails: " + why);
-    bool orphan = zfs_->asked_while_held_ || (zfs_->holder_ && zfs_->holder_.get() != this);
+    bool orphan = contended || (zfs_->holder_ && zfs_->holder_.get() != this);
     if (zfs_->on_refusal && !orphan) zfs_->on_refusal(why);
   }
   std::size_t child() const { return child_; }
 
+  bool contended = false;  // ZFS was last asked while another receive held the dataset
   bool failed = false;
   bool begun = false;
   bool changed = false;
@@ -255,6 +256,7 @@ io::SimProgram SimZfs::start(const std::vector<std::string>& argv) {
     return there ? answer(std::to_string(made->first) + "\n", 0) : answer("", 1);
   }
   auto receive = std::make_shared<Receive>(this, host_.child_count());
+  receive->contended = asked_while_held_;
   io::SimConsumer script = settings_.pace;
   script.collect = false;
   script.on_bytes = [this, receive](std::uint64_t, ConstBytes bytes) {
