@@ -3,7 +3,7 @@
 //
 //   u32 length   of what follows the header: ciphertext and tag; 16 .. 16 + kFrameBytesMax
 //   u8  type
-//   u8  zero[3]
+//   u8  check[3] of the five bytes before: a length that was damaged on the way is told at once, not waited for
 //   ciphertext, 16 bytes of tag; associated data: the 8 bytes above and the lane's sequence number (u64)
 #pragma once
 
@@ -43,7 +43,9 @@ struct FrameHeader {
 };
 
 std::array<std::byte, kFrameHeaderBytes> encode_frame_header(FrameType type, std::size_t plaintext_bytes);
-// Errors: kProtocol (unknown type, length out of bounds for the type, non-zero reserved bytes).
+// Of any length and type, also of those that decode_frame_header() refuses.
+std::array<std::byte, kFrameHeaderBytes> any_frame_header(std::uint32_t length, std::uint8_t type);
+// Errors: kProtocol (unknown type, length out of bounds for the type, a check that does not fit).
 Result<FrameHeader> decode_frame_header(ConstBytes header);  // REQUIRES: kFrameHeaderBytes
 
 // The next whole frame at the front of `bytes`, if it is all there; its sealed part is sealed_bytes long and stands

@@ -245,9 +245,8 @@ TEST_F(Frames, LengthsOutOfBoundsNeedNoMoreBytesToBeRefused) {
   int refused = 0;
   for (std::uint32_t length : {0u, 15u, 17u + 4096u, 17u + 256u * 1024u, 0x7fffffffu, 0xffffffffu}) {
     for (unsigned type : {1, 4, 5, 6, 11, 12, 13}) {
-      flow.assign(wire::kFrameHeaderBytes, std::byte{0});
-      store_at(Bytes(flow), 0, length);
-      store_at(Bytes(flow), 4, static_cast<std::uint8_t>(type));
+      auto header = wire::any_frame_header(length, static_cast<std::uint8_t>(type));
+      flow.assign(header.begin(), header.end());
       if (wire::decode_frame_header(flow).ok()) continue;
       new_keys();
       EXPECT_EQ(receive(100), Fault::kLinkLost) << length << " of type " << type;
