@@ -100,6 +100,7 @@ void Intake::launch(const std::optional<zstream::ResumeToken>& token) {
   auto made = make_pipeline(token);
   if (!made) return fail(made.take_error());
   pipeline_ = std::move(*made);
+  ++launches_;
   launched_at_ = pipeline_->delivered();
   settled_ = {};
   shown_token_.reset();
@@ -107,6 +108,8 @@ void Intake::launch(const std::optional<zstream::ResumeToken>& token) {
   if (auto ready = std::exchange(ready_, nullptr)) ready();
   if (spool_) spool_->feed(pipeline_.get());
   if (spool_ && receive_) watch_applied();
+  // A rewind may have waited for it, and it may have nothing to wait for.
+  host_.loop.post(lifeline_.guard([this] { on_progress(); }));
 }
 
 void Intake::take(const wire::Block& header, flow::Slice packed) {
@@ -164,9 +167,7 @@ void Intake::check_final(const wire::Final& final, std::function<void(Status)> v
 
 // What a pipeline says that was buried meanwhile counts no more: the next one is asked again.
 void Intake::judge() {
-  pipeline_->check_final(*final_, [this, asked = pipeline_.get()](Status status) {
-    if (pipeline_.get() == asked) verdict_(std::move(status));
-  });
+  pipeline_->check_final(*final_, of_this_pipeline([this](Status status) { verdict_(std::move(status)); }));
 }
 
 // Written down first: who died after this finds whether ZFS has the snapshot, and knows what it is.
@@ -182,16 +183,15 @@ void Intake::release() {
 void Intake::let_go() {
   if (!spooling()) return pipeline_->release();
   released_ = KeptFinal{*final_, pipeline_->walker().summary().toguid};
-  spool_->note_final(*released_, [this, asked = pipeline_.get()](Status noted) {
+  spool_->note_final(*released_, of_this_pipeline([this](const Status& noted) {
     if (!noted) warn(noted.error().what);
-    if (pipeline_.get() == asked) pipeline_->release();
-  });
+    pipeline_->release();
+  }));
 }
 
 void Intake::rewind(std::function<std::uint64_t()> incarnation, RewindDone done) {
   caught_up_ = rewinding_ = [this, incarnation, done = std::move(done)] {
-    pipeline_->rewind([this, incarnation, done, asked = pipeline_.get()] {
-      if (pipeline_.get() != asked) return;
+    pipeline_->rewind(of_this_pipeline([this, incarnation, done] {
       rewinding_ = nullptr;
       ResumePoint point = pipeline_->resume_point();
       if (!final_ || !releasing_) final_.reset();
@@ -201,7 +201,7 @@ void Intake::rewind(std::function<std::uint64_t()> incarnation, RewindDone done)
         if (!noted) spool_->give_up(noted.take_error());
         if (!over_) done(point, run);
       });
-    });
+    }));
   };
   host_.loop.post(lifeline_.guard([this] { on_progress(); }));
 }

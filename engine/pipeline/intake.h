@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/lifeline.h"
 #include "pipeline/host.h"
@@ -67,6 +68,13 @@ class Intake {
   std::size_t window() const { return std::max<std::size_t>(settings_.pool_buffers / 2 - 2, 2); }
   bool spooling() const { return spool_ && spool_->active(); }
   Status check_capacity() const;
+  // Calls `f` unless the pipeline of now was buried meanwhile. (Its address would not tell: the next one may have it.)
+  template <class F>
+  auto of_this_pipeline(F f) {
+    return [this, launch = launches_, f = std::move(f)](auto&&... arguments) mutable {
+      if (pipeline_ && launches_ == launch) f(std::forward<decltype(arguments)>(arguments)...);
+    };
+  }
   void launch(const std::optional<zstream::ResumeToken>& token);
   Result<std::unique_ptr<ReceivePipeline>> make_pipeline(const std::optional<zstream::ResumeToken>& token);
   void pipeline_broke(Error why);
@@ -115,6 +123,7 @@ class Intake {
   bool over_ = false;
   bool full_told_ = false;
   int fruitless_ = 0;
+  std::uint64_t launches_ = 0;  // of pipelines
   std::function<void()> gone_;     // drop() waits for a consumer that dies
   std::uint64_t granted_ = 0;      // blocks below may come
   std::uint64_t launched_at_ = 0;  // the first block of this consumer

@@ -156,15 +156,14 @@ void Intake::ask_applied() {
   applied_timer_ = 0;
   if (over_ || !pipeline_ || !spooling()) return;
   if (pipeline_->delivered() == launched_at_) return watch_applied();
-  auto asked = pipeline_.get();
   applied_question_ =
       std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
-                                 [this, asked](const Result<Question::Answer>& answer) {
+                                 of_this_pipeline([this](const Result<Question::Answer>& answer) {
                                    watch_applied();
-                                   if (over_ || pipeline_.get() != asked) return;
+                                   if (over_) return;
                                    bool told = answer && answer->exit.success();
                                    look_at(zstream::decode_resume_token(told ? answer->output : std::string()));
-                                 });
+                                 }));
 }
 
 }  // namespace zferry::pipeline

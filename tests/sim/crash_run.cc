@@ -226,7 +226,7 @@ void CrashRun::source_over() {
   if (journey_.disk_trouble() && source_failures_ > kFailuresMax) gave_up_ = true;
   Duration delay = journey_.source_delay + seconds(5) * std::min(source_failures_, 10u);
   world_.after(delay, [this] {
-    if (!completed_) start_source();
+    if (!completed_ && !gave_up_) start_source();
   });
 }
 
@@ -241,7 +241,7 @@ void CrashRun::target_over() {
 // Where the target says that all is well, its operator waits for what the source says.
 void CrashRun::bring_back_target(Duration delay) {
   world_.after(delay, [this] {
-    if (completed_) return;
+    if (completed_ || gave_up_) return;
     bool source_ends = source_.alive() && source_.log->met();
     if (source_ends && targets_.back().succeeded()) return bring_back_target(seconds(5));
     start_target();
