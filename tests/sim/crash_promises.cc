@@ -87,7 +87,10 @@ void CrashRun::judge_fault(const EndLog& log, bool source) {
     case Fault::kLinkLost: fits = sources_.size() > 1 || targets_.size() > 1 || !journey_.strikes.empty(); break;
     case Fault::kBusy: fits = sources_.size() > 1 || targets_.size() > 1; break;
     case Fault::kOutcomeUnknown: fits = source; break;
-    case Fault::kConsumerFailed: fits = consumer_kills_ > 0; break;
+    // Where the store was lost nothing tells a later run that ZFS has the snapshot already.
+    case Fault::kConsumerFailed:
+      fits = consumer_kills_ > 0 || (journey_.disk_trouble() && zfs_ && zfs_->has_snapshot(guid_));
+      break;
     case Fault::kInterrupted: fits = completed_; break;
     case Fault::kSessionGone: fits = store_lost_ || journey_.disk_trouble(); break;
     case Fault::kStoreFull:

@@ -16,9 +16,6 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A store that fills up for good is waited for without an end: not drawn yet.
-constexpr bool kFullStores = true;
-
 constexpr std::array kVictims = {"target", "source", "consumer", "both ends", "target and consumer", "lanes"};
 static_assert(kVictims.size() == static_cast<std::size_t>(CrashVictim::kCount));
 
@@ -96,6 +93,7 @@ void draw_zfs(SeededRandom& random, CrashJourney& journey) {
   zfs.payload_bytes = std::size_t{64} << random.below(7);
   zfs.objects = 2 + static_cast<int>(random.below(1 + 60'000 / (1000 + zfs.payload_bytes)));
   zfs.group_every = random.chance(0.5) ? milliseconds(5 + random.below(300)) : milliseconds(300 + random.below(5000));
+  zfs.sync_time = random.chance(0.5) ? Duration(0) : milliseconds(random.below(random.chance(0.5) ? 50 : 4000));
   zfs.finish_time = milliseconds(random.below(500));
 }
 
@@ -107,17 +105,19 @@ void draw_sizes(SeededRandom& random, CrashJourney& journey) {
   while (base.pool_buffers / 2 * base.block_bytes < 4096) base.pool_buffers += 2;
   journey.source_pool = random.chance(0.5) ? base.pool_buffers : base.pool_buffers + 2 * random.below(20);
   journey.segment_bytes = base.block_bytes * (2 + random.below(12));
+  // Each block costs a hundred bytes in the journal, also one of a byte or two: so small a store would be full of that.
+  base.producer_chunk_bytes = std::max<std::size_t>(base.producer_chunk_bytes, 32);
   // What waits for room waits for what ZFS has: it needs some of it in the store.
   journey.capacity_bytes = 1 * limits::MiB;
-  if (journey.sink == CrashSink::kZfs && random.chance(0.4))
+  if (journey.sink == CrashSink::kZfs && base.producer_chunk_bytes >= 200 && random.chance(0.4))
     journey.capacity_bytes = base.block_bytes * (80 + random.below(200)) + 12 * limits::KiB;
-  journey.cramped = random.chance(kFullStores ? 0.06 : 0);
+  journey.cramped = random.chance(0.06);
   if (journey.cramped) journey.capacity_bytes = base.block_bytes * (20 + random.below(80));
 }
 
 void draw_disk(SeededRandom& random, CrashJourney& journey) {
   if (random.chance(0.75)) return;
-  if (random.chance(kFullStores ? 0.2 : 0)) {
+  if (random.chance(0.2)) {
     journey.disk_bytes = of_any_size(random, 200 * limits::KiB);
     return;
   }
@@ -151,6 +151,8 @@ CrashJourney draw_crash_journey(std::uint64_t seed) {
   journey.lanes = random.chance(0.6) ? 1 : 2 + random.below(4);
   journey.end_when_lost = random.chance(0.3);
   journey.applied_every = milliseconds(50 + random.below(random.chance(0.5) ? 500 : 5000));
+  // What a full store takes for synced has stood for twelve askings: a group of ZFS's takes less than that.
+  journey.zfs.sync_time = std::min<Duration>(journey.zfs.sync_time, 6 * journey.applied_every);
   journey.revive_after = milliseconds(10 + random.below(500));
   journey.target_delay = random.chance(0.7) ? milliseconds(10 + random.below(3000)) : seconds(3 + random.below(40));
   journey.source_delay = random.chance(0.7) ? milliseconds(10 + random.below(3000)) : seconds(3 + random.below(40));
