@@ -155,7 +155,7 @@ void Intake::look_at(const Result<zstream::ResumeToken>& token) {
 void Intake::ask_applied() {
   applied_timer_ = 0;
   if (over_ || !pipeline_ || !spooling()) return;
-  if (pipeline_->delivered() == launched_at_) return watch_applied();
+  if (pipeline_->delivered() == launched_at_ && !spool_->waits_for_room()) return watch_applied();
   applied_question_ =
       std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
                                  of_this_pipeline([this](const Result<Question::Answer>& answer) {

@@ -92,6 +92,8 @@ void Link::admit(EstablishedLane lane) {
   bool source = role_ == wire::Role::kSource;
   Principal principal = lane.principal;
   bool joins = !lane.join.fresh();
+  // It may be a run of the source before this one that the lane was dialled for.
+  bool knows_us = joins && ticket_ && lane.join.session == ticket_->session();
   Error wrong = judge(lane);
   // Several may have been told in their handshakes that there is room.
   if (wrong.fault == Fault::kNone && busy(joins)) wrong = {Fault::kBusy, "there are too many lanes", {}};
@@ -106,7 +108,7 @@ void Link::admit(EstablishedLane lane) {
   Lane& up = add(std::move(lane), standing, false);
   if (wrong.fault != Fault::kNone) {
     refuse(up, wrong);
-    if (source && ticket_ && healthy() == 0 && principal == principal_)
+    if (source && ticket_ && healthy() == 0 && principal == principal_ && !knows_us)
       give_up({Fault::kSessionGone, "the target was started anew and knows nothing of this session",
                "run the same command again"});
     return;
@@ -128,9 +130,13 @@ Error Link::judge(const EstablishedLane& lane) const {
     return {Fault::kSessionGone, "this target has no such session: it was started anew, or gave it up", {}};
   if (lane.principal != principal_ || !ticket_->proves(lane.join, lane.transcript))
     return {Fault::kNotAllowed, "the lane could not prove that it belongs to the session", {}};
-  if (lane.join.incarnation != ticket_->incarnation())
-    return {Fault::kFenced, "a newer run of the same stream has taken the session over", {}};
-  return {Fault::kNone, {}, {}};
+  if (lane.join.incarnation == ticket_->incarnation()) return {Fault::kNone, {}, {}};
+  if (role_ == wire::Role::kSource)
+    return {Fault::kSessionGone, "the target knows another run of this source than the one that goes on", {}};
+  // What a failing store could not write down, or one that was put back, does not know the latest run.
+  if (of_store_)
+    return {Fault::kSessionGone, "the target was started anew, and its store does not know this run of the source", {}};
+  return {Fault::kFenced, "a newer run of the same stream has taken the session over", {}};
 }
 
 Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
@@ -181,6 +187,7 @@ void Link::bound_stay(std::uint64_t id, Standing standing) {
 void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
   bool newer = ticket_ && ticket_->incarnation() != incarnation;
   ticket_ = std::make_shared<const Ticket>(leaf_key, incarnation);
+  of_store_ = false;
   principal_ = lane.principal();
   Place& adopted = *find(lane.id());
   bool was_member = adopted.standing == Standing::kMember;
@@ -199,6 +206,7 @@ void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t in
 
 void Link::expect(const Principal& principal, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
   ticket_ = std::make_shared<const Ticket>(leaf_key, incarnation);
+  of_store_ = true;
   principal_ = principal;
 }
 
@@ -271,7 +279,12 @@ bool Link::refused_by_peer(Place& place, wire::FrameType type, ConstBytes bytes)
   place.lane->close();
   Error why{abort->fault, "the other end says: " + escaped(abort->text, limits::kErrorTextBytesMax), {}};
   last_error_ = why;
-  if (final) give_up(why);
+  if (of_store_ && abort->fault == Fault::kSessionGone) {
+    ticket_.reset();  // the source that is there is of another run: it may open, or tell its own that it is over
+    of_store_ = false;
+  } else if (final) {
+    give_up(why);
+  }
   leave(place, std::move(why));
   return true;
 }

@@ -141,6 +141,7 @@ class Link {
   std::list<Place> gone_;  // until the loop's next turn: what they called may still be on the stack
   std::uint64_t last_id_ = 0;
   std::shared_ptr<const Ticket> ticket_;  // of the session, once there is one
+  bool of_store_ = false;  // it is what a process before this one left: the session may have had later runs
   Principal principal_{};
   std::string peer_;
   seal::Cipher cipher_ = seal::Cipher::kChaCha20Poly1305;

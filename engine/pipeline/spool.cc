@@ -256,7 +256,8 @@ void Spool::write(Block block) {
     if (!status && status.error().fault == Fault::kStoreFull) {
       auto behind = [&](const Block& other) { return other.header.number > shared->header.number; };
       waiting_.insert(std::find_if(waiting_.begin(), waiting_.end(), behind), std::move(*shared));
-      return events_.full();
+      events_.full();
+      return feed_on();
     }
     if (!status) return lose(status.take_error());
     written_.add(shared->header.number);
@@ -318,14 +319,29 @@ void Spool::feed(ReceivePipeline* pipeline) {
 
 void Spool::feed_on() {
   while (pipeline_ != nullptr && reading_ < kReadsMax && fed_ < pipeline_->credit()) {
-    if (!pipeline_->has(fed_)) {
-      if (!written_.has(fed_)) return;  // it is being written, or the source brings it
-      flow::Buffer room = pool_.take();
-      if (!room) return;
-      read_block(fed_, std::move(room));
+    if (pipeline_->has(fed_)) {
+      ++fed_;
+    } else if (!feed_one()) {
+      return;
     }
-    ++fed_;
   }
+}
+
+// False: it has to wait. What it gives may bring about another call of feed_on().
+bool Spool::feed_one() {
+  auto waits = std::find_if(waiting_.begin(), waiting_.end(),
+                            [this](const Block& block) { return block.header.number == fed_; });
+  if (waits != waiting_.end()) {
+    Block block = *waits;
+    ++fed_;
+    pipeline_->take(block.header, std::move(block.packed));
+    return true;
+  }
+  if (!written_.has(fed_)) return false;  // it is being written, or the source brings it
+  flow::Buffer room = pool_.take();
+  if (!room) return false;
+  read_block(fed_++, std::move(room));
+  return true;
 }
 
 void Spool::read_block(std::uint64_t number, flow::Buffer room) {

@@ -93,6 +93,7 @@ class Spool {
   void write(Block block);
   void commit();
   void lose(Error why);
+  bool feed_one();
   void read_block(std::uint64_t number, flow::Buffer room);
 
   Host& host_;

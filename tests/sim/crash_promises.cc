@@ -92,7 +92,10 @@ void CrashRun::judge_fault(const EndLog& log, bool source) {
       fits = consumer_kills_ > 0 || (journey_.disk_trouble() && zfs_ && zfs_->has_snapshot(guid_));
       break;
     case Fault::kInterrupted: fits = completed_; break;
-    case Fault::kSessionGone: fits = store_lost_ || journey_.disk_trouble(); break;
+    // Of a question whether it was received a target that is started anew knows nothing.
+    case Fault::kSessionGone:
+      fits = store_lost_ || journey_.disk_trouble() || log.saw("opening", "opened-already");
+      break;
     case Fault::kStoreFull:
     case Fault::kStoreFailed: fits = journey_.disk_trouble(); break;
     default: break;

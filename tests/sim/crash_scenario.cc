@@ -151,8 +151,10 @@ CrashJourney draw_crash_journey(std::uint64_t seed) {
   journey.lanes = random.chance(0.6) ? 1 : 2 + random.below(4);
   journey.end_when_lost = random.chance(0.3);
   journey.applied_every = milliseconds(50 + random.below(random.chance(0.5) ? 500 : 5000));
-  // What a full store takes for synced has stood for twelve askings: a group of ZFS's takes less than that.
+  // What a full store takes for synced has stood for twelve askings, and it is given up after a hundred that gave
+  // nothing: groups of ZFS's come and end sooner.
   journey.zfs.sync_time = std::min<Duration>(journey.zfs.sync_time, 6 * journey.applied_every);
+  journey.zfs.group_every = std::min<Duration>(journey.zfs.group_every, 6 * journey.applied_every);
   journey.revive_after = milliseconds(10 + random.below(500));
   journey.target_delay = random.chance(0.7) ? milliseconds(10 + random.below(3000)) : seconds(3 + random.below(40));
   journey.source_delay = random.chance(0.7) ? milliseconds(10 + random.below(3000)) : seconds(3 + random.below(40));
