@@ -1,5 +1,6 @@
 // The completion record: what the target writes down, durably, before it says that a stream is complete; and the
-// record's bytes, reader beside writer. It answers a source that never got its FINAL-ACK; DONE retires it.
+// record's bytes, reader beside writer. It answers a source that never got its FINAL-ACK, or was killed before it
+// could tell anybody.
 // docs/PROTOCOL.md, "Endings".
 #pragma once
 

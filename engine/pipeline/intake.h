@@ -123,7 +123,7 @@ class Intake {
   bool over_ = false;
   bool full_told_ = false;
   int fruitless_ = 0;
-  std::uint64_t launches_ = 0;  // of pipelines
+  std::uint64_t launches_ = 0;     // of pipelines
   std::function<void()> gone_;     // drop() waits for a consumer that dies
   std::uint64_t granted_ = 0;      // blocks below may come
   std::uint64_t launched_at_ = 0;  // the first block of this consumer

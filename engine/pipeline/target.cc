@@ -61,8 +61,7 @@ void Target::opened_store(const Status& opened) {
 
 // What a process before this one left: its source, if that lives, joins as if nothing had been.
 bool Target::take_up(const KeptSession& found) {
-  std::string done = pipeline::record_name(
-      "done", {ConstBytes(found.open.identity), ConstBytes(found.principal), as_bytes(destination_name(settings_))});
+  std::string done = done_name(found.open.identity, found.principal);
   auto stored = host_.files.state().load(done);
   if (!stored) {
     driver_.feed(Event::kLinkLost, {stored.take_error()});
@@ -83,6 +82,7 @@ bool Target::take_up(const KeptSession& found) {
   principal_ = found.principal;
   leaf_key_ = seal::SecretBytes(found.leaf_key);
   record_name_ = done;
+  told_name_ = told_name(principal_);
   stored_ = true;
   report_.stream_name = escaped(open_.name);
   report_.progress.size_hint_bytes = open_.size_hint_bytes;
@@ -118,13 +118,7 @@ void Target::act(TargetAction action) {
       link_.set_patience(kForEver);  // from here on the source only hears; what ends the wait is our own linger
       return intake_.release();
     case TargetAction::kSendFinalAck: return send_final_ack();
-    case TargetAction::kForgetRecord: {
-      report_.source_informed = true;
-      if (kept_on_) return;  // the record tells the next process that what the store still has is done with
-      Status removed = host_.files.state().remove(record_name_);
-      if (!removed) warn(removed.error().what);
-      return;
-    }
+    case TargetAction::kRetireRecord: report_.source_informed = true; return retire_record();
     case TargetAction::kSendAbort: return send_abort();
     case TargetAction::kCloseLink: return link_.close();
     case TargetAction::kFinish: return finish();
@@ -414,6 +408,15 @@ void Target::write_down(const CompletionRecord& outcome) {
     error.what = "the stream was delivered completely, but that could not be written down: " + error.what;
     driver_.feed(Event::kLocalFailed, {std::move(error)});
   }));
+}
+
+// The source knows. Should it be killed before it has told anybody, its next run asks again: the latest record of each
+// source and destination is kept for that.
+void Target::retire_record() {
+  if (kept_on_ || record_name_ == told_name_) return;  // the next process learns from it what the store may let go of
+  Status retired = host_.files.state().save(told_name_, encode(*record_));
+  if (retired) retired = host_.files.state().remove(record_name_);
+  if (!retired) warn(retired.error().what);
 }
 
 void Target::drop_consumer() {

@@ -61,7 +61,10 @@ class Target {
   void rewind(std::function<void()> done);
   void refuse_open(Lane& lane, const std::string& why, const std::string& next);
   std::string what_waits(const Lane& asker) const;
-  bool record_counts(const std::optional<std::vector<std::byte>>& stored);
+  std::string done_name(const wire::Id& identity, const Principal& principal) const;
+  std::string told_name(const Principal& principal) const;
+  Status find_record(const wire::Open& open, const Principal& principal);
+  bool record_counts() const;
   void agree(const wire::Open& open);
   void send_opened(bool already);
 
@@ -77,6 +80,7 @@ class Target {
   void drop_consumer();
   void delivered(wire::Completion how);
   void write_down(const CompletionRecord& record);
+  void retire_record();
   void send_ack(bool in_any_case);
   void repeat_ack(const wire::Ack& ack);
   void send_final_ack();
@@ -113,7 +117,8 @@ class Target {
   bool answers_ = false;           // OPENED said that it was already received
   Duration hold_{0};
   std::uint8_t lanes_ = 1;
-  std::string record_name_;
+  std::string record_name_;  // of what is complete, and whose source may not know it yet
+  std::string told_name_;    // of the last of this source whose source did
   seal::SecretBytes leaf_key_;
   std::optional<CompletionRecord> record_;
   std::optional<wire::Final> final_;

@@ -30,26 +30,24 @@ void Target::open_first(Lane& lane, const wire::Open& open) {
   if (other)
     return refuse_open(lane, what_waits(lane),
                        "send that first, or give it up at the target: zferry store prune " + settings_.store->folder);
-  std::string record = pipeline::record_name(
-      "done", {ConstBytes(open.identity), ConstBytes(lane.principal()), as_bytes(destination_name(settings_))});
-  auto stored = host_.files.state().load(record);
-  if (!stored) return driver_.step(Event::kLocalFailed, {stored.take_error()});
+  if (Status looked = find_record(open, lane.principal()); !looked)
+    return driver_.step(Event::kLocalFailed, {looked.take_error()});
   newer_run_ = resumed_ = stored_ && open.incarnation != open_.incarnation;
   open_ = open;
   left_.reset();
   principal_ = lane.principal();
-  record_name_ = record;
   opened_lane_ = lane.id();
   report_.stream_name = escaped(open.name);
   report_.progress.size_hint_bytes = open.size_hint_bytes;
   agree(open);
-  bool known = record_counts(*stored);
+  bool known = record_counts();
   link_.adopt(lane, known ? seal::SecretBytes(record_->leaf_key) : leaf_key_.copy(), open.incarnation);
   if (known) return driver_.step(Event::kOpenKnown);
   // What this run begins to write makes the earlier one's record untrue, whatever becomes of this run.
-  if (*stored)
+  if (std::exchange(record_, std::nullopt))
     if (Status removed = host_.files.state().remove(record_name_); !removed)
       return driver_.step(Event::kLocalFailed, {removed.take_error()});
+  record_name_ = done_name(open.identity, lane.principal());
   driver_.step(Event::kOpenNew);
 }
 
@@ -161,18 +159,40 @@ std::string Target::what_waits(const Lane& asker) const {
          std::to_string(progress().stream_bytes) + " bytes of it so far, and waits for the rest";
 }
 
-// A record counts for a source that does not know its outcome (one that does wants the stream to be received again),
-// and only while the destination still has what the record tells of.
-bool Target::record_counts(const std::optional<std::vector<std::byte>>& stored) {
-  if (!stored || open_.earlier_run == wire::EarlierRun::kNone) return false;
-  auto record = decode_completion_record(*stored);
-  if (!record) {
-    warn(record.error().what);
-    return false;
+std::string Target::done_name(const wire::Id& identity, const Principal& principal) const {
+  return record_name("done", {ConstBytes(identity), ConstBytes(principal), as_bytes(destination_name(settings_))});
+}
+
+std::string Target::told_name(const Principal& principal) const {
+  return record_name("told", {ConstBytes(principal), as_bytes(destination_name(settings_))});
+}
+
+// What is on disk of this very stream, whether it counts or not.
+Status Target::find_record(const wire::Open& open, const Principal& principal) {
+  record_.reset();
+  told_name_ = told_name(principal);
+  for (const std::string& name : {done_name(open.identity, principal), told_name_}) {
+    auto stored = host_.files.state().load(name);
+    if (!stored) return stored.take_error();
+    if (!*stored) continue;
+    auto record = decode_completion_record(**stored);
+    if (!record) warn(record.error().what);
+    if (!record || record->identity != open.identity) continue;
+    record_ = *record;
+    record_name_ = name;
+    break;
   }
-  if (!destination_still_has(host_, settings_, record->stream_bytes)) return false;
-  record_ = *record;
-  return true;
+  return {};
+}
+
+// A record counts for a source that does not know its outcome (one that does wants the stream to be received again),
+// and only while the destination still has what the record tells of. Where the source was told, it counts for one that
+// says for certain that it does not know: it was killed before it could tell anybody.
+bool Target::record_counts() const {
+  if (!record_ || open_.earlier_run == wire::EarlierRun::kNone) return false;
+  bool told = record_name_ == told_name_;
+  if (told && open_.earlier_run != wire::EarlierRun::kOutcomeUnknown) return false;
+  return destination_still_has(host_, settings_, record_->stream_bytes);
 }
 
 // The target holds longer than the source tries, so that the last attempt still finds it; what no later run can be told

@@ -61,13 +61,14 @@ std::vector<SourceRow> make_rows() {
       {S::kFinalSent, E::kAck, S::kFinalSent, {A::kRaiseCredit}},
       {S::kFinalSent, E::kLinkBack, S::kFinalSent, {A::kRaiseCredit, A::kSendFinal}},
       {S::kFinalSent, E::kLaneLost, S::kFinalSent, {A::kRaiseCredit, A::kSendFinal}},
-      {S::kFinalSent, E::kFinalAck, S::kClosing, {A::kNoteSuccess, A::kClearMarker, A::kSendDone, A::kCloseLink}},
+      {S::kFinalSent, E::kFinalAck, S::kClosing, {A::kNoteSuccess, A::kSendDone, A::kCloseLink}},
       {S::kFinalSent, E::kPeerAborted, S::kEnded, {A::kNoteFault, A::kClearMarker, A::kCloseLink, A::kFinish}},
       {S::kFinalSent, E::kLinkLost, S::kEnded, {A::kNoteUnknown, A::kFinish}},
       {S::kFinalSent, E::kInterrupted, S::kEnded, {A::kNoteUnknown, A::kCloseLink, A::kFinish}},
 
-      {S::kClosing, E::kLinkClosed, S::kEnded, {A::kFinish}},
-      {S::kClosing, E::kDeadline, S::kEnded, {A::kFinish}},
+      // Who is killed before this end has said that it knows is told again by the next run.
+      {S::kClosing, E::kLinkClosed, S::kEnded, {A::kClearMarker, A::kFinish}},
+      {S::kClosing, E::kDeadline, S::kEnded, {A::kClearMarker, A::kFinish}},
   };
   for (S from : {S::kIdentifying, S::kOpening, S::kStreaming, S::kComparing}) add_ways_out(rows, from);
   rows.push_back({S::kAborting, E::kPeerAborted, S::kAborting, {A::kNoteCrossing}});

@@ -17,7 +17,7 @@ constexpr std::array kEventNames = {"open-new",     "open-known",  "open-again",
 constexpr std::array kActionNames = {"note-fault",     "note-breach",   "note-crossing", "note-success",
                                      "start-consumer", "drop-consumer", "send-opened",   "send-opened-already",
                                      "send-ack",       "repeat-ack",    "release-tail",  "send-final-ack",
-                                     "forget-record",  "send-abort",    "close-link",    "finish"};
+                                     "retire-record",  "send-abort",    "close-link",    "finish"};
 static_assert(kStateNames.size() == static_cast<std::size_t>(S::kCount));
 static_assert(kEventNames.size() == static_cast<std::size_t>(E::kCount));
 static_assert(kActionNames.size() == static_cast<std::size_t>(A::kCount));
@@ -59,7 +59,7 @@ std::vector<TargetRow> make_rows() {
 
       {S::kLingering, E::kFinalAgain, S::kLingering, {A::kSendFinalAck}},
       {S::kLingering, E::kOpenAgain, S::kAnswering, {A::kSendOpenedAlready}},
-      {S::kLingering, E::kDone, S::kEnded, {A::kForgetRecord, A::kCloseLink, A::kFinish}},
+      {S::kLingering, E::kDone, S::kEnded, {A::kRetireRecord, A::kCloseLink, A::kFinish}},
       {S::kLingering, E::kInterrupted, S::kEnded, {A::kCloseLink, A::kFinish}},
       {S::kLingering, E::kDeadline, S::kEnded, {A::kCloseLink, A::kFinish}},
 

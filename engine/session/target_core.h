@@ -59,7 +59,7 @@ enum class TargetAction : std::uint8_t {
   kRepeatAck,  // in any case
   kReleaseTail,
   kSendFinalAck,
-  kForgetRecord,
+  kRetireRecord,
   kSendAbort,
   kCloseLink,  // after what is queued went out
   kFinish,

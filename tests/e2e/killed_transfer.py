@@ -43,7 +43,6 @@ class Side:
         self.end, self.killed, self.restart_at, self.told_lives = None, False, 0, []
         self.outcomes = []
         self.ended_at = self.killed_at = 0
-        self.told_complete = False
 
     def start(self, listens):
         stdin = open(self.stdin, "rb") if self.stdin else subprocess.DEVNULL
@@ -70,7 +69,6 @@ class Side:
         self.end.close()
         outcome = "killed" if self.killed else self.end.outcome or f"exit {self.end.code}"
         self.killed_at = self.ended_at if self.killed else self.killed_at
-        self.told_complete |= outcome == "busy" and "has completed that stream" in self.end.end["error"]
         self.outcomes.append(outcome)
         self.told_lives.append(f"{self.name} {outcome}: " + "\n    ".join(self.end.lines[-8:]))
         return outcome
@@ -223,11 +221,10 @@ class KilledTransfer:
         return False
 
     def knew(self):
-        """Whether the source was killed when it had told the target that it knows: then a run of it would be another transfer."""
-        source, target = self.sides["source"], self.sides["target"]
-        knew = target.ok and (target.ended_at < source.killed_at + LINGER_S - 0.5 or source.told_complete)
+        """Whether the source was killed between forgetting that the outcome is open and its exit: then a run of it would be another transfer."""
+        knew = self.sides["target"].ok and self.sides["source"].killed and not list((self.room / "source-state").glob("unknown-*"))
         if knew:
-            self.tally.count("complete: the source was killed when it had said that it knew")
+            self.tally.count("complete: the source was killed when it knew, on its way out")
         return knew
 
     def again(self, side, why=None):

@@ -132,6 +132,25 @@ class LostFinalAck(FerryCase):
         self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "applied")
         self.assertEqual(len((room / "log").read_text().split()), 2)
 
+    def test_killed_when_it_knew(self):
+        """A source that was killed between DONE and its exit still has its note: it is told again, for as long as nothing else came."""
+        room = self.room()
+        (room / "in").write_bytes(small_zfs())
+        consumer = [sys.executable, HERE / "consumer.py", "--marker", room / "marker", "--log", room / "log"]
+        self.lose("rst", room, consumer=consumer)
+        [note] = (room / "source-state").glob("unknown-*")
+        text = note.read_bytes()
+        self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "already-received")
+        self.assertFalse(note.exists(), "the outcome is known")
+        for _ in range(2):
+            note.write_bytes(text)  # as if it had been killed before it had removed that
+            self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "already-received")
+        self.assertEqual((room / "log").read_text().split(), [sha256_of(room / "in")], "delivered twice")
+        # One that cannot know is not told for ever that it was received before.
+        note.mkdir()
+        self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "applied")
+        self.assertEqual(len((room / "log").read_text().split()), 2)
+
     def test_swallowed(self):
         self.lose_then_rerun("block")
 

@@ -82,7 +82,7 @@ void CrashRun::judge_fault(const EndLog& log, bool source) {
   bool fits = false;
   switch (log.fault()) {
     case Fault::kNone: fits = true; break;
-    case Fault::kUnreachable: fits = true; break;  // one of the two is there first
+    case Fault::kUnreachable: fits = true; break;                      // one of the two is there first
     case Fault::kNotAllowed: fits = !journey_.strikes.empty(); break;  // who dies in a handshake hangs up in it
     case Fault::kLinkLost: fits = sources_.size() > 1 || targets_.size() > 1 || !journey_.strikes.empty(); break;
     case Fault::kBusy: fits = sources_.size() > 1 || targets_.size() > 1; break;

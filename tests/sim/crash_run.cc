@@ -208,8 +208,8 @@ void CrashRun::settle() {
   if (source_.alive() && source_.log->over()) {
     source_.side->end.reset();
     judge_source(*source_.log);
-    // One that was killed when it knew needs no other run.
-    completed_ |= source_.log->succeeded() || source_.log->saw("final-sent", "final-ack");
+    // One that was killed when it had forgotten that it did not know needs no other run.
+    completed_ |= source_.log->succeeded() || source_.log->forgot_marker();
     source_over();
   }
   if (target_.alive() && target_.log->over()) {

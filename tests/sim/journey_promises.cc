@@ -156,8 +156,8 @@ void JourneyRun::judge_all() {
   bool once = !journey_.has(Blow::kTargetCrash) && !journey_.has(Blow::kRival) && !journey_.has(Blow::kOtherStream) &&
               !journey_.has(Blow::kStranger) && journey_.base.consumer != Consumer::kStandardOutput;
   for (const SourceShape& shape : journey_.shapes) once = once && !shape.equal;
-  // Killed when it knew, and before it could say so: its operator runs it again all the same.
-  for (const SourceRun& run : sources_) once = once && !(run.log.crashed && run.log.saw("final-sent", "final-ack"));
+  // Killed when it had forgotten that it did not know, and before it could say so: its operator runs it again.
+  for (const SourceRun& run : sources_) once = once && !(run.log.crashed && run.log.forgot_marker());
   once = once && (journey_.base.named || journey_.base.stream >= Stream::kZfs);
   auto wholes =
       std::count_if(targets_.begin(), targets_.end(), [this](const TargetRun& run) { return delivered(run, 0); });

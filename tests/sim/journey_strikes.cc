@@ -17,8 +17,9 @@ void JourneyRun::on_event(Place* place, std::string_view state, std::string_view
   log.rows.insert(std::move(row));
   if (source && state == "final-sent" && event == "final-ack")
     check("a record before FINAL-ACK",
-          std::any_of(target_host_.disk().records.begin(), target_host_.disk().records.end(),
-                      [](const auto& entry) { return entry.first.starts_with("done-"); }));
+          std::any_of(target_host_.disk().records.begin(), target_host_.disk().records.end(), [](const auto& entry) {
+            return entry.first.starts_with("done-") || entry.first.starts_with("told-");
+          }));
   std::uint64_t count = ++row_counts_[full];
   for (std::size_t index = 0; index < pending_.size(); ++index) {
     if (pending_[index].row != full || pending_[index].nth > count || !armed()) continue;

@@ -54,7 +54,9 @@ bool Transfer::complete(const RunLog& run) const {
 }
 
 bool Transfer::marker_on_disk() const { return has_record(source_host_.disk(), "unknown-"); }
-bool Transfer::record_on_disk() const { return has_record(target_host_.disk(), "done-"); }
+bool Transfer::record_on_disk() const {
+  return has_record(target_host_.disk(), "done-") || has_record(target_host_.disk(), "told-");
+}
 
 void Transfer::prepare_hosts() {
   now().troubles = troubles_;

@@ -40,6 +40,8 @@ struct EndLog {
   bool over() const { return report || crashed; }
   bool saw(const std::string& state, const std::string& event) const { return rows.count(state + " | " + event) != 0; }
   bool saw_event(const std::string& event) const;
+  // Of a source: from here on its next run does not ask for the outcome of this one.
+  bool forgot_marker() const { return saw("closing", "link-closed") || saw("closing", "deadline"); }
   // The ends have met: at the source a lane is up, at the target a session was opened.
   bool met() const { return saw_event("link-up") || saw_event("open-new") || saw_event("open-known"); }
   Fault fault() const { return report ? report->ending.error.fault : Fault::kNone; }

@@ -185,7 +185,7 @@ TEST(TargetCore, AnOperatorCannotUndoADelivery) {
 TEST(TargetCore, OnlyDoneRetiresTheRecord) {
   int retirements = 0;
   for_each_pair([&](S state, E event) {
-    if (!has(TargetCore::table().row(state, event).then, A::kForgetRecord)) return;
+    if (!has(TargetCore::table().row(state, event).then, A::kRetireRecord)) return;
     ++retirements;
     EXPECT_EQ(event, E::kDone);
     EXPECT_EQ(state, S::kLingering);
