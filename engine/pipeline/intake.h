@@ -84,7 +84,7 @@ class Intake {
   void store_full();
   void store_lost(Error why);
 
-  // intake_revival.cc: where ZFS stands, and a new consumer from there.
+  // intake_revival.cc: a new consumer from where ZFS stands.
   bool may_revive(const Error& why) const;
   void bury_and_revive(const Error& why);
   void revive_after(Duration delay);
@@ -96,9 +96,12 @@ class Intake {
   void got_guid(const Result<Question::Answer>& answer);
   void start_over();
   void explain_failure(Error why);
+
+  // intake_applied.cc: how far ZFS is.
   void watch_applied();
   void ask_applied();
-  void look_at(const Result<zstream::ResumeToken>& token);
+  void sync_pool(const zstream::ResumeToken& shown);
+  void look_at(const Result<zstream::ResumeToken>& token, bool synced);
   std::optional<zstream::ResumeToken> settled(const zstream::ResumeToken& shown);
   void info(const std::string& text) const;
   void warn(const std::string& text) const;
@@ -122,6 +125,7 @@ class Intake {
   bool releasing_ = false;
   bool over_ = false;
   bool full_told_ = false;
+  bool can_sync_ = true;  // until it is known not to
   int fruitless_ = 0;
   std::uint64_t launches_ = 0;     // of pipelines
   std::function<void()> gone_;     // drop() waits for a consumer that dies

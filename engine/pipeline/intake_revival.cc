@@ -8,8 +8,7 @@ namespace zferry::pipeline {
 namespace {
 
 constexpr int kRevivalsMax = 8;
-constexpr int kGroupsToStand = 12;
-constexpr Duration kAnswerPatience = std::chrono::minutes(5);
+constexpr int kUnansweredMax = 3;
 
 }  // namespace
 
@@ -52,7 +51,7 @@ void Intake::revive_after(Duration delay) {
 
 void Intake::revive() {
   if (!receive_) return ask_snapshot();
-  question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
+  question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), limits::kZfsAnswerPatience,
                                          [this](const Result<Question::Answer>& answer) { got_token(answer); });
 }
 
@@ -60,11 +59,13 @@ void Intake::got_token(const Result<Question::Answer>& answer) {
   if (over_) return;
   if (!answer) return fail(answer.error());
   // No dataset is no token, where nothing was ever let go of; else ZFS has trouble of its own, and may get over it.
-  bool must_be_there = spool_->checkpoint().number > 0 || released_;
-  if (!answer->exit.success() && must_be_there) {
-    if (revivals_++ < kRevivalsMax) return revive_after(settings_.revive_after * 8);
-    return fail({Fault::kConsumerFailed, "ZFS does not say how far it is (see its words above)",
-                 "run the same command again once it does; the store keeps what it has"});
+  bool let_go = spool_->checkpoint().number > 0;
+  if (!answer->exit.success() && (let_go || released_)) {
+    if (revivals_++ < (let_go ? kRevivalsMax : kUnansweredMax)) return revive_after(settings_.revive_after * 8);
+    if (let_go)
+      return fail({Fault::kConsumerFailed, "ZFS does not say how far it is (see its words above)",
+                   "run the same command again once it does; the store keeps what it has"});
+    revivals_ = 0;  // it died before ZFS had begun
   }
   if (answer->exit.success() && answer->output.size() > 1) {
     auto token = zstream::decode_resume_token(answer->output);
@@ -79,7 +80,7 @@ void Intake::got_token(const Result<Question::Answer>& answer) {
 // Where the tail was let go, the snapshot may be there, whatever became of the consumer or of the process before.
 void Intake::ask_snapshot() {
   if (!fills_ || !released_) return start_over();
-  question_ = std::make_unique<Question>(host_, fills_->ask_guid(session_.open.name), kAnswerPatience,
+  question_ = std::make_unique<Question>(host_, fills_->ask_guid(session_.open.name), limits::kZfsAnswerPatience,
                                          [this](const Result<Question::Answer>& guid) { got_guid(guid); });
 }
 
@@ -115,55 +116,8 @@ void Intake::explain_failure(Error why) {
           answer->output + ") or given up for good (here: " + receive_->give_up_command(session_.open.name) + ")";
     fail(std::move(why));
   };
-  question_ =
-      std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience, std::move(tell));
-}
-
-// ---- How far ZFS is.
-
-void Intake::watch_applied() {
-  host_.loop.cancel(applied_timer_);
-  applied_timer_ = host_.loop.after(settings_.applied_every, lifeline_.guard([this] { ask_applied(); }));
-}
-
-// The token that is on ZFS's disks for certain. Where all waits for room ZFS gets nothing new and shows nothing later:
-// then one counts that has stood for many of ZFS's transaction groups.
-std::optional<zstream::ResumeToken> Intake::settled(const zstream::ResumeToken& shown) {
-  bool same = shown_token_ && shown_token_->object == shown.object && shown_token_->offset == shown.offset;
-  if (!same) {
-    shown_token_ = shown;
-    shown_since_ = host_.loop.now();
-  }
-  std::optional<zstream::ResumeToken> last = settled_.shown(shown);
-  bool stood = host_.loop.now() - shown_since_ >= kGroupsToStand * settings_.applied_every;
-  return spool_->waits_for_room() && stood ? shown : last;
-}
-
-// What waits for room waits as long as ZFS gets on; a store that nothing more can be let go of is full for good.
-void Intake::look_at(const Result<zstream::ResumeToken>& token) {
-  std::optional<Checkpoint> checkpoint;
-  bool moves = false;
-  if (token) {
-    if (auto counts = settled(*token)) checkpoint = pipeline_->applied(*counts, spool_->durable());
-    moves = checkpoint || shown_since_ == host_.loop.now() || pipeline_->writing();
-  }
-  fruitless_ = moves || !spool_->waits_for_room() ? 0 : fruitless_ + 1;
-  if (checkpoint) spool_->apply(std::move(*checkpoint));
-  if (spool_->waits_for_room()) store_full();
-}
-
-void Intake::ask_applied() {
-  applied_timer_ = 0;
-  if (over_ || !pipeline_ || !spooling()) return;
-  if (pipeline_->delivered() == launched_at_ && !spool_->waits_for_room()) return watch_applied();
-  applied_question_ =
-      std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), kAnswerPatience,
-                                 of_this_pipeline([this](const Result<Question::Answer>& answer) {
-                                   watch_applied();
-                                   if (over_) return;
-                                   bool told = answer && answer->exit.success();
-                                   look_at(zstream::decode_resume_token(told ? answer->output : std::string()));
-                                 }));
+  question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), limits::kZfsAnswerPatience,
+                                         std::move(tell));
 }
 
 }  // namespace zferry::pipeline

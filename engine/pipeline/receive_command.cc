@@ -75,6 +75,15 @@ Argv ReceiveCommand::ask_token(const std::string& toname) const {
   return argv;
 }
 
+Argv ReceiveCommand::sync_pool(const std::string& toname) const {
+  Argv argv = prefix_;
+  argv.back().replace(argv.back().size() - 3, 3, "zpool");
+  argv.emplace_back("sync");
+  std::string dataset = dataset_of(toname);
+  argv.push_back(dataset.substr(0, dataset.find('/')));
+  return argv;
+}
+
 Argv ReceiveCommand::ask_guid(const std::string& toname) const {
   Argv argv = prefix_;
   for (const char* word : {"get", "-H", "-p", "-o", "value", "guid"}) argv.emplace_back(word);

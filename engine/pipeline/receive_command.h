@@ -22,6 +22,8 @@ class ReceiveCommand {
   std::string dataset_of(const std::string& toname) const;
   // Prints the token, or "-".
   Argv ask_token(const std::string& toname) const;
+  // Ends when all that the pool has taken is on its disks.
+  Argv sync_pool(const std::string& toname) const;
   // Prints the guid of the snapshot as received, or fails where it is not there.
   Argv ask_guid(const std::string& toname) const;
   // As an operator would type it: gives up what ZFS kept of a receive that was cut.

@@ -24,9 +24,10 @@ class FakePool:
         self.bin = folder / "bin"
         for made in (self.state, self.bin):
             made.mkdir(parents=True, exist_ok=True)
-        command = self.bin / "zfs"
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{HERE / "fake_zfs.py"}" "$@"\n')
-        command.chmod(0o755)
+        for name, first in (("zfs", ""), ("zpool", "zpool ")):
+            command = self.bin / name
+            command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{HERE / "fake_zfs.py"}" {first}"$@"\n')
+            command.chmod(0o755)
         self.environment = dict(os.environ, PATH=f"{self.bin}:{os.environ['PATH']}", FAKE_ZFS_STATE=str(self.state),
                                 **{f"FAKE_ZFS_{name.upper()}": str(value) for name, value in settings.items()})
 

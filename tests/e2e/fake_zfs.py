@@ -1,4 +1,5 @@
-"""Stands in for `zfs` at a target, where there is no ZFS: `zfs receive`, `get`, `list`, as OpenZFS 2.3 behaves, over files in a folder.
+"""Stands in for `zfs` at a target, where there is no ZFS: `zfs receive`, `get`, `list`, and `zpool sync`, as OpenZFS 2.3 behaves, over files in a
+folder.
 
 What `zfs receive` took counts in transaction groups only: a killed process (here that plays a crash of the machine) keeps what the last
 group on its disks had. While it runs, `receive_resume_token` tells of one group more, which is being written: after a crash an older token
@@ -31,24 +32,35 @@ class Input:
     """Standard input, with signals and a clock: `on_time` is called when `due` says so, while nothing comes as well."""
 
     def __init__(self):
-        self.total, self.stopped_by, self.due, self.on_time = 0, 0, None, None
+        self.total, self.stopped_by, self.due, self.on_time, self.on_sync = 0, 0, None, None, None
         self.began, self.rate = time.monotonic(), float(os.environ.get("FAKE_ZFS_RATE", "0"))
         self.wakes, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
+        self.sync_wanted = False
+        signal.signal(signal.SIGUSR1, self._sync)
 
     def _stop(self, number, _frame):
         self.stopped_by = number
+
+    def _sync(self, _number, _frame):
+        self.sync_wanted = True
 
     def wait(self):
         while True:
             if self.stopped_by:
                 raise Cut("a signal", self.stopped_by)
+            if self.sync_wanted and self.on_sync:
+                self.sync_wanted = False
+                self.on_sync()
             due = self.due() if self.due else None
             left = None if due is None else max(0, due - time.monotonic())
             ready, _, _ = select.select([0, self.wakes], [], [], left)
+            if self.wakes in ready:
+                os.read(self.wakes, 64)
+                continue
             if not ready or left == 0:
                 self.on_time()
             if 0 in ready and not self.stopped_by:
@@ -225,6 +237,15 @@ class Receive:
         self.dataset.replace("state", self.written)
         self.written = None
 
+    def on_sync(self):
+        """zpool sync: two groups at once, so that all that was taken is on the disks."""
+        wanted = self.dataset.sync_wanted()
+        if self.dirty:
+            self.group()
+        if self.written:
+            self.on_time()
+        self.dataset.replace("synced", wanted)
+
     def due(self):
         return self.committed_at + self.group_s if self.dirty or self.written else None
 
@@ -241,7 +262,7 @@ class Receive:
     def run(self):
         self.begin()
         self.dataset.replace("shown", pickle.dumps(self.partial))
-        self.input.due, self.input.on_time = self.due, self.on_time
+        self.input.due, self.input.on_time, self.input.on_sync = self.due, self.on_time, self.on_sync
         try:
             header = self.header()
             while u32(header, 0) != END:
@@ -345,6 +366,16 @@ def list_snapshots(arguments):
     return 0
 
 
+def zpool(command, pool):
+    if command != "sync":
+        raise Refused(f"unrecognized command '{command}'")
+    for path in Path(os.environ["FAKE_ZFS_STATE"]).iterdir():
+        dataset = Dataset(path.name.replace("%", "/"))
+        if dataset.name.partition("/")[0] == pool:
+            dataset.sync()
+    return 0
+
+
 def plant(name, guid):
     """Not a command of ZFS: an empty snapshot with this guid, for an increment to stand on."""
     dataset = Dataset(name.partition("@")[0])
@@ -355,7 +386,7 @@ def plant(name, guid):
 def main(command, *arguments):
     if command in ("receive", "recv"):
         return abort(arguments[-1]) if "-A" in arguments else receive(arguments)
-    return {"get": get, "list": list_snapshots, "plant": lambda words: plant(*words)}[command](arguments)
+    return {"get": get, "list": list_snapshots, "plant": lambda words: plant(*words), "zpool": lambda words: zpool(*words)}[command](arguments)
 
 
 if __name__ == "__main__":

@@ -151,6 +151,22 @@ class Dataset:
         except FileNotFoundError:
             return None
 
+    def sync_wanted(self):
+        return (self.folder / "sync-wanted").read_bytes()
+
+    def sync(self):
+        """Ends when what a receive that runs had taken before is on the disks."""
+        wanted = f"{os.getpid()} {time.monotonic_ns()}".encode()
+        self.replace("sync-wanted", wanted)
+        asked = False
+        while self.busy and not (asked and (self.folder / "synced").exists() and (self.folder / "synced").read_bytes() == wanted):
+            try:
+                os.kill(int((self.folder / "lock").read_text()), signal.SIGUSR1)
+                asked = True
+            except (OSError, ValueError):
+                pass
+            time.sleep(0.05)
+
     def existing(self):
         partial, snapshots = self.load()
         if not snapshots and not partial:

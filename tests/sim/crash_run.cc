@@ -77,6 +77,7 @@ void CrashRun::prepare_destination() {
     settings.group_every = journey_.zfs.group_every;
     settings.sync_time = journey_.zfs.sync_time;
     settings.finish_time = journey_.zfs.finish_time;
+    settings.can_sync = journey_.zfs.can_sync;
     settings.pace = plain_consumer();
     settings.pace.exit_delay = settings.finish_time + milliseconds(1);
     settings.base_guid = journey_.zfs.increment ? 0x1111 : 0;

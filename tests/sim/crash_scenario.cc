@@ -87,6 +87,7 @@ void draw_strikes(SeededRandom& random, CrashJourney& journey) {
 
 void draw_zfs(SeededRandom& random, CrashJourney& journey) {
   CrashZfs& zfs = journey.zfs;
+  zfs.can_sync = random.chance(0.5);
   zfs.raw = random.chance(0.3);
   zfs.increment = random.chance(0.4);
   zfs.swapped = !zfs.raw && random.chance(0.1);
@@ -201,9 +202,10 @@ std::string CrashJourney::text() const {
       "crash journey " + std::to_string(base.seed) + ": into " + kSinks.at(static_cast<std::size_t>(sink));
   if (sink == CrashSink::kZfs) {
     out += std::string(" (") + (zfs.raw ? "raw, " : "") + (zfs.increment ? "increment, " : "") +
-           (zfs.swapped ? "swapped, " : "") + std::to_string(zfs.objects) + " objects, payloads up to " +
-           std::to_string(zfs.payload_bytes) + ", groups every " + in_ms(zfs.group_every) + ", synced in " +
-           in_ms(zfs.sync_time) + ", finishes in " + in_ms(zfs.finish_time) + ")";
+           (zfs.swapped ? "swapped, " : "") + std::to_string(zfs.objects) + " objects, " +
+           (zfs.can_sync ? "" : "no sync, ") + "payloads up to " + std::to_string(zfs.payload_bytes) +
+           ", groups every " + in_ms(zfs.group_every) + ", synced in " + in_ms(zfs.sync_time) + ", finishes in " +
+           in_ms(zfs.finish_time) + ")";
   } else {
     out += std::string(", stream ") + name(base.stream) + " of about " + std::to_string(base.stream_bytes);
   }

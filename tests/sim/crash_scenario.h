@@ -33,6 +33,7 @@ struct CrashStrike {
 struct CrashZfs {
   int objects = 8;
   std::size_t payload_bytes = 700;
+  bool can_sync = true;
   bool raw = false, increment = false, swapped = false;
   Duration group_every{0};
   Duration sync_time{0};  // a token is seen so long before it is on disk

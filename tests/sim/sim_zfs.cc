@@ -195,6 +195,7 @@ SimZfs::SimZfs(io::SimWorld& world, io::SimHost& host, SimZfsSettings settings)
     : world_(world), host_(host), settings_(std::move(settings)) {
   if (settings_.base_guid != 0) snapshots_[settings_.base_guid] = {};
   host_.add_program("zfs", [this](const std::vector<std::string>& argv) { return start(argv); });
+  if (settings_.can_sync) host_.add_program("zpool", [this](const std::vector<std::string>&) { return sync(); });
 }
 
 SimZfs::~SimZfs() = default;
@@ -273,6 +274,16 @@ io::SimProgram SimZfs::start(const std::vector<std::string>& argv) {
     keep(*receive);
     return io::ExitStatus{false, 1};
   };
+  return script;
+}
+
+// What was taken before it began is on the disks before it ends.
+io::SimProgram SimZfs::sync() {
+  look();
+  if (holder_) synced_ = holder_->state;
+  syncing_.reset();
+  io::SimProducer script;
+  script.exit_delay = settings_.sync_time;
   return script;
 }
 

@@ -26,6 +26,7 @@ struct SimZfsSettings {
   Duration sync_time{0};        // and takes so long; its token is seen from its beginning
   Duration finish_time{0};      // from END to the snapshot
   io::SimConsumer pace{};       // how fast records are taken, and what the pipe holds
+  bool can_sync = true;         // `zpool sync` is there
   std::uint64_t base_guid = 0;  // of the snapshot that is there, for an increment; 0: the dataset is not there
 };
 
@@ -59,6 +60,7 @@ class SimZfs {
     ZfsContent content;
   };
   io::SimProgram start(const std::vector<std::string>& argv);
+  io::SimProgram sync();
   io::SimProgram answer(const std::string& text, int exit_code) const;
   std::string token() const;
   // Does what became due: groups, receivers that were killed.

@@ -67,6 +67,10 @@ TEST(ReceiveCommand, AsksWhereTheStreamGoes) {
   ASSERT_TRUE(command);
   EXPECT_EQ(line(command->ask_token(kName)), "sudo zfs get -H -o value receive_resume_token pool/copies/a/b");
   EXPECT_EQ(command->give_up_command(kName), "sudo zfs receive -A pool/copies/a/b");
+  EXPECT_EQ(line(command->sync_pool(kName)), "sudo zpool sync pool");
+  auto placed = ReceiveCommand::parse({"/usr/sbin/zfs", "recv", "-s", "pool"});
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(line(placed->sync_pool(kName)), "/usr/sbin/zpool sync pool");
   EXPECT_EQ(command->dataset_of("tank@monday"), "pool/copies");
   ReceiveCommand told = ReceiveCommand::of_dataset("pool/vm");
   EXPECT_TRUE(told.keeps_what_is_cut());
