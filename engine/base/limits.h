@@ -67,6 +67,7 @@ inline constexpr std::uint64_t kCapacityMin = 64 * MiB;   // segments of a small
 inline constexpr std::uint64_t kStoreReserveBytes = 64 * MiB;  // of the disk, that a store leaves to others
 inline constexpr std::chrono::seconds kAppliedEvery{5};        // how often ZFS is asked how far it is: its own rhythm
 inline constexpr std::chrono::minutes kZfsAnswerPatience{5};   // of `zfs get` and its like
+inline constexpr std::size_t kZfsAnswerBytesMax = 16 * MiB;    // of `zfs get -r`: some 800,000 snapshots
 
 // Memory of one end. The pool holds raw and packed forms of blocks alike; a stored block has one buffer for both. A
 // lane has two sealed blocks at the source; at the target, one that is on its way in.

@@ -39,52 +39,48 @@ void Intake::start(const KeptSession& session, std::function<void()> ready) {
   started_ = true;
   if (found() != nullptr) released_ = found()->final;
   if (found() != nullptr) return revive();
-  if (!spool_) return launch({});
+  if (!spool_) return launch(nullptr);
   if (Status enough = check_capacity(); !enough) return fail(enough.take_error());
   std::string label = session.open.name + " -> " + destination_name(settings_);
   std::replace(label.begin(), label.end(), '\0', ' ');
   spool_->begin(session, label.substr(0, 500), [this](Status begun) {
     if (over_) return;
     if (!begun) return fail(begun.take_error());
-    launch({});
+    launch(nullptr);
   });
 }
 
-// Where ZFS does not say how far it is, all of the stream must be kept to its end.
+// Where ZFS does not say how far it is, all of the stream must be kept to its end; and so is one of many snapshots.
 Status Intake::check_capacity() const {
-  if (receive_) return {};
+  if (receive_ && !compound()) return {};
+  std::string why =
+      compound() ? "a stream of many snapshots is kept to its end" : "this consumer leaves no resume token";
   std::uint64_t needed = session_.open.size_hint_bytes;
   std::string capacity = std::to_string(spool_->capacity_bytes());
   if (needed > spool_->capacity_bytes())
     return Error{Fault::kStoreFull,
-                 "this consumer leaves no resume token, so the store must hold the whole stream: about " +
-                     std::to_string(needed) + " bytes, and its capacity is " + capacity,
+                 why + ", so the store must hold the whole stream: about " + std::to_string(needed) +
+                     " bytes, and its capacity is " + capacity,
                  "give it a capacity of " + std::to_string(needed + needed / 16 + 2 * limits::kSegmentBytes) +
-                     " bytes, or use \"zfs receive -s\", or leave --store out"};
-  info("this consumer leaves no resume token: the store must hold the whole stream (" +
+                     " bytes" + (compound() ? "" : ", or use \"zfs receive -s\"") + ", or leave --store out"};
+  info(why + ": the store must hold the whole stream (" +
        (needed > 0 ? "about " + std::to_string(needed) + " bytes" : "of unknown length") + ", capacity " + capacity +
        ") for it to survive a crash");
   return {};
 }
 
-Result<std::unique_ptr<ReceivePipeline>> Intake::make_pipeline(const std::optional<zstream::ResumeToken>& token) {
+// Where a new consumer's stream begins: at the checkpoint, or at its start.
+Result<StreamState> Intake::first_state() const {
   seal::SecretBytes key(session_.leaf_key);
   std::size_t block_bytes = session_.open.block_bytes_max;
-  StreamState from = StreamState::begin(key.copy(), block_bytes);
-  if (spool_ && !spool_->checkpoint().state.empty()) {
-    auto restored = StreamState::restore(spool_->checkpoint(), key.copy(), block_bytes);
-    if (!restored) return restored.take_error();
-    from = std::move(*restored);
-  }
-  from.follows = spool_ && receive_;
-  std::optional<zstream::ResumingStream> resuming;
-  if (token) {
-    auto context = zstream::StreamContext::restore(from.context.save());
-    if (!context) return context.take_error();
-    auto begun = zstream::ResumingStream::begin(std::move(*context), *token);
-    if (!begun) return begun.take_error();
-    resuming = std::move(*begun);
-  }
+  if (!spool_ || spool_->checkpoint().state.empty()) return StreamState::begin(std::move(key), block_bytes);
+  return StreamState::restore(spool_->checkpoint(), std::move(key), block_bytes);
+}
+
+Result<std::unique_ptr<ReceivePipeline>> Intake::make_pipeline(std::unique_ptr<zstream::Remainder> rest) {
+  auto from = first_state();
+  if (!from) return from.take_error();
+  from->follows = spool_ && receive_ && !compound();
   auto destination = open_destination(host_, settings_);
   if (!destination) return destination.take_error();
   ReceivePipeline::Events events;
@@ -92,12 +88,13 @@ Result<std::unique_ptr<ReceivePipeline>> Intake::make_pipeline(const std::option
   events.finished = [this](wire::Completion how) { events_.finished(how); };
   events.broke = [this](Error why) { pipeline_broke(std::move(why)); };
   events.failed = [this](Error why) { pipeline_failed(std::move(why)); };
-  return std::make_unique<ReceivePipeline>(host_, std::move(*destination), std::move(key), block_bytes, window(),
-                                           std::move(events), std::move(from), std::move(resuming));
+  return std::make_unique<ReceivePipeline>(host_, std::move(*destination), seal::SecretBytes(session_.leaf_key),
+                                           session_.open.block_bytes_max, window(), std::move(events), std::move(*from),
+                                           std::move(rest));
 }
 
-void Intake::launch(const std::optional<zstream::ResumeToken>& token) {
-  auto made = make_pipeline(token);
+void Intake::launch(std::unique_ptr<zstream::Remainder> rest) {
+  auto made = make_pipeline(std::move(rest));
   if (!made) return fail(made.take_error());
   pipeline_ = std::move(*made);
   ++launches_;
@@ -107,7 +104,7 @@ void Intake::launch(const std::optional<zstream::ResumeToken>& token) {
   if (final_) judge();
   if (auto ready = std::exchange(ready_, nullptr)) ready();
   if (spool_) spool_->feed(pipeline_.get());
-  if (spool_ && receive_) watch_applied();
+  if (spool_ && receive_ && !compound()) watch_applied();
   // A rewind may have waited for it, and it may have nothing to wait for.
   host_.loop.post(lifeline_.guard([this] { on_progress(); }));
 }
@@ -253,7 +250,7 @@ void Intake::fail(Error why) {
 
 void Intake::store_full() {
   if (over_) return;
-  bool never = !receive_ || (pipeline_ && !pipeline_->resumable()) || fruitless_ > kFruitlessMax;
+  bool never = !receive_ || compound() || (pipeline_ && !pipeline_->resumable()) || fruitless_ > kFruitlessMax;
   if (never)
     return spool_->give_up({Fault::kStoreFull,
                             "the store is full (" + std::to_string(spool_->capacity_bytes()) +

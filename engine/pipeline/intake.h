@@ -17,6 +17,7 @@
 #include "pipeline/settings.h"
 #include "pipeline/spool.h"
 #include "wire/messages.h"
+#include "zstream/remainder.h"
 #include "zstream/settled_token.h"
 
 namespace zferry::pipeline {
@@ -75,8 +76,11 @@ class Intake {
       if (pipeline_ && launches_ == launch) f(std::forward<decltype(arguments)>(arguments)...);
     };
   }
-  void launch(const std::optional<zstream::ResumeToken>& token);
-  Result<std::unique_ptr<ReceivePipeline>> make_pipeline(const std::optional<zstream::ResumeToken>& token);
+  bool compound() const { return session_.open.kind == wire::StreamKind::kCompound; }
+  Result<StreamState> first_state() const;
+  // With `rest`, the consumer gets that in place of the stream.
+  void launch(std::unique_ptr<zstream::Remainder> rest);
+  Result<std::unique_ptr<ReceivePipeline>> make_pipeline(std::unique_ptr<zstream::Remainder> rest);
   void pipeline_broke(Error why);
   void pipeline_failed(Error why);
   void fail(Error why);
@@ -90,6 +94,9 @@ class Intake {
   void revive_after(Duration delay);
   void revive();
   void got_token(const Result<Question::Answer>& answer);
+  void resume_at(const zstream::ResumeToken& token);
+  void ask_parts();
+  void ask_snapshots_below(std::vector<zstream::ResumeToken> tokens);
   void ask_snapshot();
   void let_go();
   void judge();

@@ -1,11 +1,25 @@
 // How a target that lost its consumer, or died itself, goes on: by what ZFS kept, from the store.
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "pipeline/intake.h"
+#include "zstream/rest_of_compound.h"
 
 namespace zferry::pipeline {
 namespace {
+
+// None of a question that ZFS has no answer to.
+std::vector<std::string> lines_of(const Question::Answer& answer) {
+  std::vector<std::string> lines;
+  if (!answer.exit.success()) return lines;
+  for (std::size_t at = 0; at < answer.output.size();) {
+    std::size_t end = std::min(answer.output.find('\n', at), answer.output.size());
+    lines.push_back(answer.output.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
+}
 
 constexpr int kRevivalsMax = 8;
 constexpr int kUnansweredMax = 3;
@@ -50,6 +64,7 @@ void Intake::revive_after(Duration delay) {
 }
 
 void Intake::revive() {
+  if (compound() && fills_) return ask_parts();
   if (!receive_) return ask_snapshot();
   question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), limits::kZfsAnswerPatience,
                                          [this](const Result<Question::Answer>& answer) { got_token(answer); });
@@ -63,18 +78,63 @@ void Intake::got_token(const Result<Question::Answer>& answer) {
   if (!answer->exit.success() && (let_go || released_)) {
     if (revivals_++ < (let_go ? kRevivalsMax : kUnansweredMax)) return revive_after(settings_.revive_after * 8);
     if (let_go)
-      return fail({Fault::kConsumerFailed, "ZFS does not say how far it is (see its words above)",
-                   "run the same command again once it does; the store keeps what it has"});
+      return fail(
+          {Fault::kConsumerFailed, "ZFS does not say how far it is (see its words above)",
+           "run the same command again once it does: the store keeps what it has; if the dataset is gone or its "
+           "receive was given up, so is this stream (zferry store prune " +
+               settings_.store->folder + ")"});
     revivals_ = 0;  // it died before ZFS had begun
   }
   if (answer->exit.success() && answer->output.size() > 1) {
     auto token = zstream::decode_resume_token(answer->output);
     if (!token) return fail(token.take_error());
-    info("ZFS kept what it had taken of " + session_.open.name + ": going on there (object " +
-         std::to_string(token->object) + ", offset " + std::to_string(token->offset) + "), from the store");
-    return launch(*token);
+    return resume_at(*token);
   }
   ask_snapshot();
+}
+
+void Intake::resume_at(const zstream::ResumeToken& token) {
+  auto from = first_state();
+  if (!from) return fail(from.take_error());
+  auto rest = zstream::ResumingStream::begin(std::move(from->context), token);
+  if (!rest) return fail(rest.take_error());
+  info("ZFS kept what it had taken of " + session_.open.name + ": going on there (object " +
+       std::to_string(token.object) + ", offset " + std::to_string(token.offset) + "), from the store");
+  launch(std::make_unique<zstream::ResumingStream>(std::move(*rest)));
+}
+
+// Of many snapshots some are there, and one may be there in part: on whichever dataset, so all are looked at. A ZFS
+// that knows no tokens fails, and has none.
+void Intake::ask_parts() {
+  if (!receive_) return ask_snapshots_below({});
+  auto told = [this](const Result<Question::Answer>& answer) {
+    if (over_) return;
+    if (!answer) return fail(answer.error());
+    std::vector<zstream::ResumeToken> tokens;
+    for (const std::string& line : lines_of(*answer))
+      if (auto token = zstream::decode_resume_token(line)) tokens.push_back(std::move(*token));
+    ask_snapshots_below(std::move(tokens));
+  };
+  question_ = std::make_unique<Question>(host_, receive_->ask_tokens_below(session_.open.name),
+                                         limits::kZfsAnswerPatience, std::move(told), limits::kZfsAnswerBytesMax);
+}
+
+void Intake::ask_snapshots_below(std::vector<zstream::ResumeToken> tokens) {
+  auto told = [this, tokens = std::move(tokens)](const Result<Question::Answer>& answer) {
+    if (over_) return;
+    if (!answer) return fail(answer.error());
+    std::vector<std::uint64_t> guids;
+    for (const std::string& line : lines_of(*answer)) {
+      std::uint64_t guid = 0;
+      auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), guid);
+      if (error == std::errc() && end == line.data() + line.size()) guids.push_back(guid);
+    }
+    if (guids.empty()) return start_over();
+    info("the consumer gets what ZFS lacks of " + session_.open.name + ", from the store");
+    launch(std::make_unique<zstream::RestOfCompound>(std::move(guids), tokens));
+  };
+  question_ = std::make_unique<Question>(host_, fills_->ask_guids_below(session_.open.name), limits::kZfsAnswerPatience,
+                                         std::move(told), limits::kZfsAnswerBytesMax);
 }
 
 // Where the tail was let go, the snapshot may be there, whatever became of the consumer or of the process before.
@@ -96,7 +156,7 @@ void Intake::got_guid(const Result<Question::Answer>& answer) {
 void Intake::start_over() {
   if (spool_->checkpoint().number == 0) {
     if (found() != nullptr || revivals_ > 0) info("the consumer gets the stream from its start, from the store");
-    return launch({});
+    return launch(nullptr);
   }
   fail({Fault::kStoreFailed,
         "ZFS no longer has what it had taken of " + session_.open.name +

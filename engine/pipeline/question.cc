@@ -7,9 +7,10 @@
 namespace zferry::pipeline {
 
 Question::Question(Host& host, const std::vector<std::string>& argv, Duration patience,
-                   std::function<void(Result<Answer>)> done)
+                   std::function<void(Result<Answer>)> done, std::size_t output_bytes_max)
     : host_(host),
       name_(argv.front()),
+      output_bytes_max_(output_bytes_max),
       done_(std::move(done)),
       piece_(std::make_shared<std::vector<std::byte>>(4 * limits::KiB)) {
   auto child = host.processes.spawn(argv, io::PipeEnd::kItsOutput);
@@ -36,7 +37,7 @@ void Question::read_on() {
   child_->pipe().read(*piece_, lifeline_.guard([this, piece = piece_](Result<std::size_t> count) {
     if (!count) return tell(count.take_error());
     output_.insert(output_.end(), piece->begin(), piece->begin() + static_cast<std::ptrdiff_t>(*count));
-    if (output_.size() > kOutputBytesMax) return tell(Error{Fault::kCannotRun, name_ + " says too much", {}});
+    if (output_.size() > output_bytes_max_) return tell(Error{Fault::kCannotRun, name_ + " says too much", {}});
     if (*count > 0) return read_on();
     output_over_ = true;
     answered();

@@ -16,12 +16,11 @@ class Question {
  public:
   struct Answer {
     io::ExitStatus exit;
-    std::string output;  // at most kOutputBytesMax, without the newline at its end
+    std::string output;  // without the newline at its end
   };
-  static constexpr std::size_t kOutputBytesMax = 64 * limits::KiB;
   // `done` once, from the loop; not after this object is gone. Errors: kCannotRun; no end within `patience`; too long.
   Question(Host& host, const std::vector<std::string>& argv, Duration patience,
-           std::function<void(Result<Answer>)> done);
+           std::function<void(Result<Answer>)> done, std::size_t output_bytes_max = 64 * limits::KiB);
   ~Question();
 
  private:
@@ -31,6 +30,7 @@ class Question {
 
   Host& host_;
   std::string name_;
+  std::size_t output_bytes_max_;
   std::function<void(Result<Answer>)> done_;
   std::unique_ptr<io::Child> child_;
   std::vector<std::byte> output_;

@@ -75,6 +75,21 @@ Argv ReceiveCommand::ask_token(const std::string& toname) const {
   return argv;
 }
 
+// In words that zfs-fuse knows as well. Datasets have guids too; they are no snapshot's.
+Argv ReceiveCommand::ask_below(const std::string& toname, const std::string& property) const {
+  Argv argv = prefix_;
+  for (const char* word : {"get", "-H", "-p", "-r", "-o", "value"}) argv.emplace_back(word);
+  argv.push_back(property);
+  // A session's name in place of the stream's says nothing of the sender's.
+  argv.push_back(from_at(toname).empty() ? dataset_ : dataset_of(toname));
+  return argv;
+}
+
+Argv ReceiveCommand::ask_tokens_below(const std::string& toname) const {
+  return ask_below(toname, "receive_resume_token");
+}
+Argv ReceiveCommand::ask_guids_below(const std::string& toname) const { return ask_below(toname, "guid"); }
+
 Argv ReceiveCommand::sync_pool(const std::string& toname) const {
   Argv argv = prefix_;
   argv.back().replace(argv.back().size() - 3, 3, "zpool");

@@ -22,6 +22,9 @@ class ReceiveCommand {
   std::string dataset_of(const std::string& toname) const;
   // Prints the token, or "-".
   Argv ask_token(const std::string& toname) const;
+  // The same of all that lies below where the stream goes, a line each: of a stream of many snapshots.
+  Argv ask_tokens_below(const std::string& toname) const;
+  Argv ask_guids_below(const std::string& toname) const;
   // Ends when all that the pool has taken is on its disks.
   Argv sync_pool(const std::string& toname) const;
   // Prints the guid of the snapshot as received, or fails where it is not there.
@@ -30,6 +33,8 @@ class ReceiveCommand {
   std::string give_up_command(const std::string& toname) const;
 
  private:
+  Argv ask_below(const std::string& toname, const std::string& property) const;
+
   enum class Naming { kAsTold, kWithoutPool, kLastPart };
   Argv prefix_ = {"zfs"};
   std::string dataset_;

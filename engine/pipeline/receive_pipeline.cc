@@ -31,11 +31,11 @@ bool same_end(const wire::Final& one, const wire::Final& other) {
 ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
                                  std::size_t block_bytes, std::size_t window_blocks, Events events)
     : ReceivePipeline(host, std::move(destination), leaf_key.copy(), block_bytes, window_blocks, std::move(events),
-                      StreamState::begin(leaf_key.copy(), block_bytes), std::nullopt) {}
+                      StreamState::begin(leaf_key.copy(), block_bytes), nullptr) {}
 
 ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
                                  std::size_t block_bytes, std::size_t window_blocks, Events events, StreamState from,
-                                 std::optional<zstream::ResumingStream> resuming)
+                                 std::unique_ptr<zstream::Remainder> rest)
     : host_(host),
       block_bytes_(block_bytes),
       window_blocks_(window_blocks),
@@ -44,7 +44,7 @@ ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destin
       leaf_key_(std::make_shared<const seal::SecretBytes>(std::move(leaf_key))),
       at_(std::move(from)),
       candidates_(block_bytes),
-      resuming_(std::move(resuming)),
+      rest_(std::move(rest)),
       received_(at_.number),
       delivered_(at_.number),
       delivered_bytes_(at_.chain.stream_bytes()),
@@ -140,13 +140,13 @@ void ReceivePipeline::join_block(BlockPtr block) {
 }
 
 void ReceivePipeline::put_out(flow::Slice raw) {
-  if (resuming_) {
+  if (rest_) {
     struct Made {
       std::vector<std::byte> bytes;
       Bytes view;
     };
     auto made = std::make_shared<Made>();
-    if (Status fed = resuming_->feed(raw.bytes, made->bytes); !fed) {
+    if (Status fed = rest_->feed(raw.bytes, made->bytes); !fed) {
       if (!std::exchange(broken_, true)) events_.failed(fed.take_error());
       return;
     }

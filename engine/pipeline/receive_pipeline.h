@@ -20,7 +20,7 @@
 #include "pipeline/resume_point.h"
 #include "pipeline/stream_state.h"
 #include "wire/messages.h"
-#include "zstream/resuming_stream.h"
+#include "zstream/remainder.h"
 
 namespace zferry::pipeline {
 
@@ -45,11 +45,11 @@ class ReceivePipeline {
   // `packed_pool` is what the lane puts blocks into: together with what the pipeline holds itself it bounds the credit.
   ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
                   std::size_t block_bytes, std::size_t window_blocks, Events events);
-  // One that goes on where `from` stands. With `resuming` the destination gets what that makes of the stream: it takes
-  // up what ZFS kept.
+  // One that goes on where `from` stands. With `rest` the destination gets what that makes of the stream: it takes up
+  // what ZFS kept.
   ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
                   std::size_t block_bytes, std::size_t window_blocks, Events events, StreamState from,
-                  std::optional<zstream::ResumingStream> resuming);
+                  std::unique_ptr<zstream::Remainder> rest);
 
   // A block that came before, also one below received() or after FINAL, is let go at once.
   void take(const wire::Block& header, flow::Slice packed);
@@ -74,8 +74,8 @@ class ReceivePipeline {
   std::uint64_t received() const { return received_; }
   std::uint64_t delivered() const { return delivered_; }
   std::uint64_t credit() const { return delivered_ + window_blocks_; }
-  // Of the stream. A resuming one gives its consumer fewer bytes than this, and counts by blocks.
-  std::uint64_t written_bytes() const { return resuming_ ? delivered_bytes_ : outlet_.written_bytes(); }
+  // Of the stream. A remainder gives its consumer fewer bytes than this, and counts by blocks.
+  std::uint64_t written_bytes() const { return rest_ ? delivered_bytes_ : outlet_.written_bytes(); }
   std::uint64_t stream_bytes() const { return at_.chain.stream_bytes(); }
   seal::StreamDigest digest() const { return at_.chain.digest(); }
   const zstream::RecordWalker& walker() const { return at_.walker; }
@@ -111,7 +111,7 @@ class ReceivePipeline {
   std::shared_ptr<const seal::SecretBytes> leaf_key_;
   StreamState at_;
   Candidates candidates_;
-  std::optional<zstream::ResumingStream> resuming_;
+  std::unique_ptr<zstream::Remainder> rest_;
   std::uint64_t received_;
   std::uint64_t delivered_;
   std::uint64_t delivered_bytes_;

@@ -20,7 +20,9 @@ void Source::send_open() {
     report_.stream_name = settings_.session_name.empty() ? summary.toname : escaped(settings_.session_name);
     auto of_stream = pipeline_->walker().identity();
     open_.identity = session_identity(of_stream, settings_.session_name, host_.random);
-    open_.kind = of_stream ? wire::StreamKind::kZfs : wire::StreamKind::kOpaque;
+    open_.kind = !of_stream         ? wire::StreamKind::kOpaque
+                 : summary.compound ? wire::StreamKind::kCompound
+                                    : wire::StreamKind::kZfs;
     // A stream that cannot be told from another has no earlier run, and nobody will ask for its outcome.
     open_.nameable = of_stream || !settings_.session_name.empty();
     open_.lanes = static_cast<std::uint8_t>(settings_.lanes);

@@ -12,7 +12,7 @@ inline constexpr std::uint64_t kOffsetMax = (std::uint64_t{1} << 62) - 1;
 
 inline constexpr std::array kRoles{Role::kSource, Role::kTarget};
 inline constexpr std::array kRefusals{Fault::kNone, Fault::kBusy, Fault::kNotAllowed, Fault::kProtocol};
-inline constexpr std::array kStreamKinds{StreamKind::kOpaque, StreamKind::kZfs};
+inline constexpr std::array kStreamKinds{StreamKind::kOpaque, StreamKind::kZfs, StreamKind::kCompound};
 inline constexpr std::array kEarlierRuns{EarlierRun::kNone, EarlierRun::kOutcomeUnknown, EarlierRun::kCannotKnow};
 inline constexpr std::array kOpenedHows{OpenedHow::kFromStart, OpenedHow::kAlreadyReceived, OpenedHow::kContinue};
 inline constexpr std::array kEncodings{Encoding::kStored, Encoding::kZstd};

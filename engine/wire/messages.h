@@ -54,7 +54,7 @@ struct Join {
 Message encode(const Join& message);
 Result<Join> decode_join(ConstBytes bytes);
 
-enum class StreamKind : std::uint8_t { kOpaque = 1, kZfs = 2 };
+enum class StreamKind : std::uint8_t { kOpaque = 1, kZfs = 2, kCompound = 3 };  // kCompound: ZFS, of many snapshots
 // Whether the source knows of an earlier run of this stream whose outcome it never learned.
 enum class EarlierRun : std::uint8_t { kNone = 0, kOutcomeUnknown = 1, kCannotKnow = 2 };
 

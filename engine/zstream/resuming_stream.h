@@ -8,12 +8,13 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "zstream/remainder.h"
 #include "zstream/resume_token.h"
 #include "zstream/stream_context.h"
 
 namespace zferry::zstream {
 
-class ResumingStream {
+class ResumingStream final : public Remainder {
  public:
   // `before`: followed everything before the bytes that feed() will get; as new: they are the stream's first.
   // Errors: kDifferentStream where the token is of another snapshot or increment; kStreamDamaged where `before` lies
@@ -21,11 +22,10 @@ class ResumingStream {
   static Result<ResumingStream> begin(StreamContext before, const ResumeToken& token);
   ResumingStream(ResumingStream&&) noexcept;
   ResumingStream& operator=(ResumingStream&&) noexcept;
-  ~ResumingStream();
+  ~ResumingStream() override;
 
-  // The next bytes of the original stream, in whatever pieces; what the resuming stream gains by them is appended to
-  // `out`. What comes before the token's place gives nothing. Errors: kDifferentStream, kStreamDamaged, as above.
-  Status feed(ConstBytes original, std::vector<std::byte>& out);
+  // What comes before the token's place gives nothing. Errors: kDifferentStream, kStreamDamaged, as above.
+  Status feed(ConstBytes original, std::vector<std::byte>& out) override;
 
   struct State;
 

@@ -2,6 +2,7 @@
 
 Needs root and a ZFS (the kernel's, or zfs-fuse); without, it is skipped and says why.
 """
+import random
 import signal
 import subprocess
 import sys
@@ -41,6 +42,74 @@ class RealZfs(PoolCase):
         for name in ("one", "two"):
             for child in ("", "/child"):
                 self.assertEqual(self.guid(f"{dataset}{child}@{name}"), self.guid(f"{self.second}/family{child}@{name}"))
+
+    def make_family(self, name):
+        """Three snapshots of a file system and of its child; the child has more in it. (dataset, folder)"""
+        dataset, folder = self.make(name)
+        zfs("create", f"{dataset}/child")
+        for number in (1, 2, 3):
+            (folder / "child" / f"file{number}").write_bytes(random.Random(number).randbytes(3 << 20))
+            (folder / f"more{number}").write_bytes(random.Random(-number).randbytes(2 << 20))
+            zfs("snapshot", "-r", f"{dataset}@s{number}")
+        return dataset, folder
+
+    def await_snapshot(self, snapshot, pair):
+        limit = time.monotonic() + 60
+        while subprocess.run(["zfs", "list", snapshot], capture_output=True, check=False).returncode:
+            self.assertLess(time.monotonic(), limit, pair.told())
+            time.sleep(0.02)
+
+    def check_family(self, dataset, folder, copy):
+        for number in (1, 2, 3):
+            for child in ("", "/child"):
+                self.assertEqual(self.guid(f"{dataset}{child}@s{number}"), self.guid(f"{copy}{child}@s{number}"))
+        for child in ("", "/child"):
+            zfs("set", "readonly=on", copy + child)
+            zfs("mount", copy + child)
+        self.compare(dataset, folder, copy)
+
+    def test_compound_goes_on_after_kills(self):
+        """What was committed of -R counts: the rest comes from the store, in one more `zfs receive`, whoever died."""
+        for victim, after in (("consumer", "@s2"), ("target", "@s1"), ("target", "/child@s1"), ("consumer", "/child@s2")):
+            with self.subTest(victim=victim, after=after):
+                name = f"family-{victim}-{after.strip('/').replace('@', '-').replace('/', '-')}"
+                dataset, folder = self.make_family(name)
+                copy, room = f"{self.second}/{name}", self.room()
+                consumer = ["zfs", "receive", "-u", "-d", self.second]
+                store = ["--store", f"{room / 'store'}:256M"]
+                pair = self.ferry(producer=["zfs", "send", "-R", f"{dataset}@s3"], consumer=consumer, room=room, mangler=Gate(),
+                                  source_extra=["--limit", "6M", "--compress", "off"], target_extra=store, finish=False)
+                self.await_snapshot(copy + after, pair)
+                if victim == "target":
+                    pair.target.signal(signal.SIGKILL)
+                    pair.target.wait()
+                    pair.target = self.start_target(room, ["--listen", f"127.0.0.1:{pair.mangler.upstream_port}"], self.auth("key")[1],
+                                                    consumer=consumer, extra=store)
+                else:
+                    subprocess.run(["pkill", "-KILL", "-P", str(pair.target.process.pid), "-x", "zfs"], check=True)
+                self.finish(pair)
+                self.check_success(pair, "applied")
+                self.assertIn("what ZFS lacks of", "\n".join(pair.target.lines))
+                self.check_family(dataset, folder, copy)
+
+    def test_increments_go_on_after_kills(self):
+        """The same of -I: two of three increments are there."""
+        dataset, folder = self.make_family("steps")
+        copy, room = f"{self.second}/steps", self.room()
+        zfs("snapshot", "-r", f"{dataset}@s4")
+        for child in ("", "/child"):
+            self.carry([f"{dataset}{child}@s1"], ["-u", copy + child], room=self.room())
+        for child in ("", "/child"):
+            consumer, store = ["zfs", "receive", "-u", "-F", copy + child], ["--store", f"{room / 'store'}:256M"]
+            pair = self.ferry(producer=["zfs", "send", "-I", "@s1", f"{dataset}{child}@s4"], consumer=consumer, room=room, mangler=Gate(),
+                              source_extra=["--limit", "3M", "--compress", "off"], target_extra=store, finish=False)
+            self.await_snapshot(f"{copy}{child}@s2", pair)
+            subprocess.run(["pkill", "-KILL", "-P", str(pair.target.process.pid), "-x", "zfs"], check=True)
+            self.finish(pair)
+            self.check_success(pair, "applied")
+            self.assertIn("what ZFS lacks of", "\n".join(pair.target.lines))
+            self.assertEqual(self.guid(f"{dataset}{child}@s4"), self.guid(f"{copy}{child}@s4"))
+        self.check_family(dataset, folder, copy)
 
     def test_piped(self):
         dataset, folder = self.make("piped")

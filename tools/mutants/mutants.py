@@ -1,4 +1,5 @@
-"""The mutants: small wrong edits of the engine, each of which breaks a promise. run.py plants them one by one.
+"""The mutants: small wrong edits of the engine, each of which breaks a promise. run.py plants them one by one. Those of MUTANTS are looked
+for in transfers without a store (Transfer.*), those of STORE_MUTANTS in crash journeys (Crashes.*).
 
 Each is (name, what it breaks, [(file, exactly this text, its replacement), ...]). The text must occur exactly once in its file: an
 edit that no longer fits is an error to be mended here, not a mutant that survived.
@@ -15,21 +16,21 @@ MUTANTS = [
          "  if (chain_->digest() != mark.digest)\n",
          "  if (false && chain_->digest() != mark.digest)\n"),
         ("engine/pipeline/receive_pipeline.cc",
-         "  if (final.digest != chain_.digest())\n",
-         "  if (false && final.digest != chain_.digest())\n"),
+         "  if (final.digest != at_.chain.digest())\n",
+         "  if (false && final.digest != at_.chain.digest())\n"),
         ("engine/pipeline/receive_pipeline.cc",
-         " || final.stream_bytes != chain_.stream_bytes())\n",
+         " || final.stream_bytes != at_.chain.stream_bytes())\n",
          ")\n"),
     ]),
     ("acknowledge-before-receiving", "the head that others have overtaken is acknowledged while it is on its way", [
-        ("engine/pipeline/target.cc",
+        ("engine/pipeline/intake.cc",
          "ack = {pipeline_->received(), ",
          "ack = {pipeline_->received() + (pipeline_->beyond().empty() ? 0 : 1), "),
     ]),
     ("reuse-nonce", "nonces begin anew every 64 frames, at both ends alike", [
         ("engine/seal/lane_cipher.cc",
-         "  store(Bytes(nonce), 4, sequence);\n",
-         "  store(Bytes(nonce), 4, sequence % 64);\n"),
+         "return frame_nonce(sequence_);",
+         "return frame_nonce(sequence_ % 64);"),
     ]),
     ("drop-block-on-lane-death", "the last block on a lane that dies is not sent again", [
         ("engine/pipeline/flight.cc",
@@ -47,7 +48,7 @@ MUTANTS = [
          "outlet_(std::move(destination), 0,"),
     ]),
     ("window-exceeds-pool", "more blocks are welcome than there are buffers", [
-        ("engine/pipeline/target.cc",
+        ("engine/pipeline/intake.h",
          "std::max<std::size_t>(settings_.pool_buffers / 2 - 2, 2)",
          "settings_.pool_buffers + 2"),
     ]),
@@ -63,8 +64,8 @@ MUTANTS = [
     ]),
     ("no-fence", "a lane of a run that another has replaced may join", [
         ("engine/pipeline/link.cc",
-         "  if (lane.join.incarnation != ticket_->incarnation())\n",
-         "  if (false && lane.join.incarnation != ticket_->incarnation())\n"),
+         "  if (lane.join.incarnation == ticket_->incarnation()) return",
+         "  if (lane.join.incarnation == ticket_->incarnation() || role_ == wire::Role::kTarget) return"),
     ]),
     ("no-challenge", "a later run takes the session of one that lives", [
         ("engine/pipeline/target_opening.cc",
@@ -106,5 +107,228 @@ MUTANTS = [
         ("engine/pipeline/target.cc",
          "      if (same_as_record(final)) return driver_.step(Event::kFinalAgain);\n",
          "      return driver_.step(Event::kFinalAgain);\n"),
+    ]),
+]
+
+STORE_MUTANTS = [
+    # What is told to be durable.
+    ("durable-at-write", "a block is told to be durable once it is written, before its commit", [
+        ("engine/pipeline/spool.cc",
+         "    written_.add(shared->header.number);\n",
+         "    written_.add(shared->header.number), durable_.add(shared->header.number);\n"),
+    ]),
+    ("segment-unsynced", "the segment that is written to is not synced before the journal names its blocks", [
+        ("engine/store/session_commit.cc",
+         "    if (Status status = segment->file.sync(); !status) return status;\n",
+         ""),
+    ]),
+    ("closed-segment-unsynced", "a segment that was closed since the last commit is not synced", [
+        ("engine/store/session_commit.cc",
+         "    if (Status status = file.sync(); !status) return status;\n  unsynced.clear();\n",
+         "    (void)file;\n  unsynced.clear();\n"),
+    ]),
+    ("journal-unsynced", "a commit that is appended to the journal is not synced", [
+        ("engine/store/journal_writer.cc",
+         "  return file_.sync();\n",
+         "  return commit_ > 2 ? Status() : file_.sync();\n"),
+    ]),
+    ("new-journal-unsynced", "a journal takes the place of the one before it unsynced", [
+        ("engine/store/journal_writer.cc",
+         "  return file_.sync();\n",
+         "  return commit_ == 2 ? Status() : file_.sync();\n"),
+    ]),
+    ("segment-name-unsynced", "the folder is not synced after a segment was made", [
+        ("engine/store/session_commit.cc",
+         "  if (!folder_synced)\n    if (Status status = store.folder.sync(); !status) return status;\n",
+         ""),
+    ]),
+    ("journal-name-unsynced", "the folder is not synced after a journal took the place of the one before it", [
+        ("engine/store/journal_writer.cc",
+         "  return folder_->sync();\n",
+         "  return {};\n"),
+    ]),
+
+    # What is removed, and when.
+    ("segments-before-journal", "segments are removed before the journal that makes them needless is on disk", [
+        ("engine/store/session_commit.cc",
+         "  Status status = sync_segments();\n",
+         "  Status status = sync_segments();\n  if (status) status = remove_dead_segments();\n"),
+    ]),
+    ("resume-removes-first", "segments go by the word of a journal that was read, and may never have been synced", [
+        ("engine/store/store.cc",
+         "  if (Status status = session->take_over(); !status) return status.take_error();\n",
+         ""),
+    ]),
+    ("session-removed-unsynced", "the segments of a session are removed before the removal of its journal is on disk", [
+        ("engine/store/store.cc",
+         "  if (Status status = state_->folder.sync(); !status) return state_->over(status.take_error());\n",
+         ""),
+    ]),
+    ("unpin-at-delivery", "what was delivered to the consumer is let go of, whatever ZFS's token says", [
+        ("engine/pipeline/stream_state.cc",
+         "places_.front().context.lies_before(token)",
+         "(true || places_.front().context.lies_before(token))"),
+        ("engine/pipeline/intake_applied.cc",
+         "applied(*counts, spool_->durable())",
+         "applied(*counts, std::min(spool_->durable(), pipeline_->delivered()))"),
+    ]),
+    ("token-at-sight", "a token counts as soon as ZFS shows it", [
+        ("engine/pipeline/intake_applied.cc",
+         "last = settled_.shown(shown);\n",
+         "last = shown;\n"),
+    ]),
+    ("full-store-hurries", "where all waits for room a token counts though it has not stood for long", [
+        ("engine/pipeline/intake_applied.cc",
+         "constexpr int kGroupsToStand = 12;\n",
+         "constexpr int kGroupsToStand = 2;\n"),
+    ]),
+    ("sync-unawaited", "where all waits for room a token counts before the pool is synced", [
+        ("engine/pipeline/intake_applied.cc",
+         "can_sync_ && !over_) return sync_pool(*token);\n",
+         "can_sync_ && !over_) return watch_applied(), look_at(token, true);\n"),
+    ]),
+    ("sync-unread", "a token counts as synced though the pool could not be synced", [
+        ("engine/pipeline/intake_applied.cc",
+         "look_at(shown, can_sync_);\n",
+         "look_at(shown, true);\n"),
+    ]),
+
+    # What is read back.
+    ("build-on-what-was-read", "a session is resumed without its journal being written anew", [
+        ("engine/store/store.cc",
+         "  if (Status status = session->take_over(); !status) return status.take_error();\n",
+         ""),
+        ("engine/pipeline/spool.cc",
+         "  if (Status committed = open.session->commit(); !committed) return committed;\n",
+         ""),
+    ]),
+    ("trust-a-torn-commit", "pages behind the last commit count", [
+        ("engine/store/journal_reader.cc",
+         "  if (reach->read == reach->committed) return content;\n",
+         "  if (reach->read >= reach->committed) return content;\n"),
+    ]),
+    ("trust-a-torn-page", "a page of the journal counts though it does not open", [
+        ("engine/store/journal_reader.cc",
+         "bytes->subspan(kPageHeaderBytes), plain))\n      return std::optional<Page>{};\n",
+         "bytes->subspan(kPageHeaderBytes), plain))\n"
+         "      std::ranges::copy(bytes->subspan(kPageHeaderBytes, plain.size()), plain.begin());\n"),
+    ]),
+    ("old-key", "a file that is made again has the key that it had", [
+        ("engine/store/file_header.cc",
+         "  random.fill(Bytes(bytes).subspan(kSaltAt, kCheckAt - kSaltAt));\n",
+         "  (void)random;\n"),
+    ]),
+    ("old-key-of-segments", "a segment that is made again has the key that it had", [
+        ("engine/store/file_header.cc",
+         "  random.fill(Bytes(bytes).subspan(kSaltAt, kCheckAt - kSaltAt));\n",
+         "  if (kind != FileKind::kSegment) random.fill(Bytes(bytes).subspan(kSaltAt, kCheckAt - kSaltAt));\n"),
+    ]),
+
+    # A target that comes back.
+    ("life-not-raised", "a target that comes back has the life of the one before it", [
+        ("engine/pipeline/spool.cc",
+         "  ++read->life;\n",
+         ""),
+    ]),
+    ("life-not-written", "a target that comes back twice has the same life twice", [
+        ("engine/pipeline/spool.cc",
+         "run_note(read->open.incarnation, read->life));\n",
+         "run_note(read->open.incarnation, read->life - 1));\n"),
+    ]),
+    ("final-note-skipped", "the tail goes out, and that it may have is never written down", [
+        ("engine/pipeline/spool.cc",
+         "    open.session->set_note(store::Note::kFinal, note);\n",
+         "    (void)note;\n"),
+    ]),
+    ("final-note-late", "the tail goes out while it is still being written down that it may", [
+        ("engine/pipeline/intake.cc",
+         "  spool_->note_final(*released_, of_this_pipeline([this](const Status& noted) {\n",
+         "  spool_->note_final(*released_, [](const Status&) {});\n"
+         "  host_.loop.post(of_this_pipeline([this, noted = Status()] {\n"),
+    ]),
+    ("record-ignored", "a target that comes back does not look whether its stream was complete", [
+        ("engine/pipeline/target.cc",
+         "  if (record && record->leaf_key == found.leaf_key) {\n",
+         "  if (false && record && record->leaf_key == found.leaf_key) {\n"),
+    ]),
+    ("had-it-unasked", "a stream whose tail was let go is taken for received, whatever ZFS has", [
+        ("engine/pipeline/intake_revival.cc",
+         "  if (!answer->exit.success() || answer->output != std::to_string(final.toguid)) return start_over();\n",
+         ""),
+    ]),
+    ("had-it-without-guid", "any snapshot of the name is taken for the stream's", [
+        ("engine/pipeline/intake_revival.cc",
+         "  if (!answer->exit.success() || answer->output != std::to_string(final.toguid)) return start_over();\n",
+         "  if (!answer->exit.success()) return start_over();\n"),
+    ]),
+    ("revive-without-token", "a new consumer gets the stream from where the store has it, whatever ZFS kept", [
+        ("engine/pipeline/intake_revival.cc",
+         "  if (answer->exit.success() && answer->output.size() > 1) {\n",
+         "  if (false && answer->exit.success() && answer->output.size() > 1) {\n"),
+    ]),
+    ("guess-where-zfs-is", "where ZFS kept nothing its consumer gets what the store still has", [
+        ("engine/pipeline/intake_revival.cc",
+         "  if (spool_->checkpoint().number == 0) {\n",
+         "  if (spool_->checkpoint().number < limits::kBlocksMax) {\n"),
+    ]),
+    ("no-answer-is-no-token", "that ZFS does not answer is taken for its having kept nothing", [
+        ("engine/pipeline/intake_revival.cc",
+         "  if (!answer->exit.success() && (let_go || released_)) {\n",
+         "  if (false && !answer->exit.success() && (let_go || released_)) {\n"),
+    ]),
+
+    # A source whose target has a store.
+    ("let-go-at-received", "the source lets go of what is received and not yet durable", [
+        ("engine/pipeline/flight.cc",
+         "  let_go(stored ? ack.durable : ack.received);\n",
+         "  let_go(ack.received);\n"),
+    ]),
+    ("empty-beyond-the-gap", "the source lets go of blocks beyond the gap that are not yet durable", [
+        ("engine/pipeline/flight.cc",
+         "    if (!stored) block.packed = {};\n",
+         "    block.packed = {};\n"),
+    ]),
+    ("credit-not-anew", "credit of a target that died still counts", [
+        ("engine/session/source_core.cc",
+         "credit_ = news.credit_anew ? news.credit : std::max(credit_, news.credit); return;",
+         "credit_ = std::max(credit_, news.credit); return;"),
+    ]),
+    ("old-life-counts", "the last words of a target that died are taken for the new one's", [
+        ("engine/pipeline/source.cc",
+         "    if (ack.life < target_life_) return;  // the last words of a target that died since\n",
+         ""),
+    ]),
+    ("send-by-old-credit", "the source goes on by the credit of a target of which it heard that it is no more", [
+        ("engine/pipeline/source.cc",
+         " || heard_life_ > target_life_) return;\n",
+         ") return;\n"),
+    ]),
+    ("anew-without-comparing", "what a new target lacks of what it had acknowledged is not sent again", [
+        ("engine/pipeline/flight.cc",
+         "    if (!there && homeless_.insert(number).second) sent_again_bytes_ += block.packed.bytes.size();\n",
+         "    if (!there && !block.there && homeless_.insert(number).second) sent_again_bytes_ += block.packed.bytes.size();\n"),
+    ]),
+
+    # A later run of the source.
+    ("take-over-not-written", "which run of the source has the session is not written down", [
+        ("engine/pipeline/spool.cc",
+         "    open.session->set_note(store::Note::kRun, run_note(incarnation, life));\n",
+         "    (void)incarnation, (void)life;\n"),
+    ]),
+    ("take-over-late", "a later run is answered while it is still being written down that it has the session", [
+        ("engine/pipeline/intake.cc",
+         "      spool_->take_over(run, point.next_number, [this, point, run, done](Status noted) {\n"
+         "        if (!noted) spool_->give_up(noted.take_error());\n"
+         "        if (!over_) done(point, run);\n"
+         "      });\n",
+         "      spool_->take_over(run, point.next_number, [this](Status noted) {\n"
+         "        if (!noted) spool_->give_up(noted.take_error());\n"
+         "      });\n"
+         "      done(point, run);\n"),
+    ]),
+    ("store-keeps-beyond-the-gap", "the store keeps blocks of the earlier run beyond the place where a later one goes on", [
+        ("engine/pipeline/spool.cc",
+         "    open.session->truncate(number);\n",
+         "    (void)number;\n"),
     ]),
 ]

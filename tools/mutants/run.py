@@ -3,8 +3,9 @@
 
     tools/mutants/run.py [NAME...]      all, or those named; --seeds N (10,000), --commit C (HEAD), --jobs N, --list
 
-Works on the commit's files in build/mutants (nothing of yours is edited) and builds only the simulator there. Prints for each mutant FOUND
-with the first seed and the promise that broke, or SURVIVED; the last line counts. Exit 1 if one survived, 2 if one could not be planted.
+Works on the commit's files in build/mutants (nothing of yours is edited) and builds only the simulator there. A mutant of MUTANTS is looked
+for by the transfers and journeys without a store, one of STORE_MUTANTS by the crash journeys. Prints for each FOUND with the first seed and
+the promise that broke, or SURVIVED; the last line counts. Exit 1 if one survived, 2 if one could not be planted.
 """
 import argparse
 import os
@@ -17,11 +18,12 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from mutants import MUTANTS  # noqa: E402
+from mutants import MUTANTS, STORE_MUTANTS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 TREE = ROOT / "build" / "mutants" / "tree"
 BUILD = ROOT / "build" / "mutants" / "build"
+SUITES = [("Transfer.*", MUTANTS), ("Crashes.*", STORE_MUTANTS)]
 COPIED = ["CMakeLists.txt", "engine", "cli", "tests", "tools", "bench"]
 
 
@@ -49,11 +51,11 @@ def build(jobs):
     return None if done.returncode == 0 else done.stdout[-2000:]
 
 
-def look(seeds):
+def look(suite, seeds):
     """(found, story)"""
     environment = dict(os.environ, ZFERRY_SIM_SEEDS=str(seeds), ZFERRY_SIM_FAILURES="1", ZFERRY_SIM_SHRINK="0", ZFERRY_SIM_TRACE="1")
     try:
-        run = subprocess.run([BUILD / "tests" / "sim" / "test_sim", "--gtest_filter=Transfer.*"], env=environment, capture_output=True,
+        run = subprocess.run([BUILD / "tests" / "sim" / "test_sim", f"--gtest_filter={suite}"], env=environment, capture_output=True,
                              text=True, errors="replace", timeout=1800)
     except subprocess.TimeoutExpired:
         return True, "it hangs"
@@ -64,7 +66,8 @@ def look(seeds):
         return True, crash.group(0)
     seed = re.search(r"replay with ZFERRY_SIM_SEED=(\d+)", run.stdout)
     if seed:
-        promise = re.search(r"^(?:journey|first run|troubled rerun|rerun|first source|second source): [^:]*|^.* left a.*", run.stdout, re.M)
+        promise = re.search(r"^(?:journey|crash|first run|troubled rerun|rerun|first source|second source): [^:]*|^.* left a.*", run.stdout,
+                            re.M)
         return True, f"seed {seed.group(1)}, {promise.group(0) if promise else '?'}"
     coverage = re.search(r"^(?:no seed reaches|hardly put).*", run.stdout, re.M)
     return True, "all seeds, " + (coverage.group(0) if coverage else f"exit {run.returncode}: " + run.stderr[-200:])
@@ -88,15 +91,16 @@ def main():
     parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    unknown = set(options.names) - {name for name, _, _ in MUTANTS}
+    mutants = [(suite, *mutant) for suite, listed in SUITES for mutant in listed]
+    unknown = set(options.names) - {name for _, name, _, _ in mutants}
     if unknown:
         parser.error("no such mutant: " + ", ".join(sorted(unknown)))
-    chosen = [mutant for mutant in MUTANTS if not options.names or mutant[0] in options.names]
+    chosen = [mutant for mutant in mutants if not options.names or mutant[1] in options.names]
     if options.list:
-        print("\n".join(f"{name:30} {what}" for name, what, _ in chosen))
+        print("\n".join(f"{suite:10} {name:30} {what}" for suite, name, what, _ in chosen))
         return 0
     found = survived = broken = 0
-    for name, _, edits in chosen:
+    for suite, name, _, edits in chosen:
         sync(options.commit)
         begun = time.monotonic()
         wrong = plant(edits) or build(options.jobs)
@@ -104,7 +108,7 @@ def main():
             broken += 1
             print(f"{name:30} CANNOT BE PLANTED: {wrong}", flush=True)
             continue
-        is_found, story = look(options.seeds)
+        is_found, story = look(suite, options.seeds)
         found, survived = found + is_found, survived + (not is_found)
         took = time.monotonic() - begun
         print(f"{name:30} {'FOUND at ' + story if is_found else 'SURVIVED ' + str(options.seeds) + ' seeds'} ({took:.0f} s)", flush=True)

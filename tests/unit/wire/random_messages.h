@@ -56,7 +56,7 @@ inline void randomise(SeededRandom& random, Join& m) {
 inline void randomise(SeededRandom& random, Open& m) {
   m.identity = random_id(random);
   m.incarnation = random.next();
-  m.kind = random.chance(0.5) ? StreamKind::kOpaque : StreamKind::kZfs;
+  m.kind = static_cast<StreamKind>(1 + random.below(3));
   m.earlier_run = static_cast<EarlierRun>(random.below(3));
   m.nameable = random.chance(0.5);
   m.lanes = u8(edgy(random, limits::kLanesMax + 1));

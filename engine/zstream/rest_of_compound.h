@@ -1,0 +1,54 @@
+// RestOfCompound: makes, from a compound stream (`zfs send -R`, `-I`, `-p`) and what ZFS has of it, the stream that
+// brings the rest: the outer BEGIN with its list and the last END as they came, the snapshot that ZFS holds a part of
+// from its resume token on, those that it has left out, all others as they are. ZFS takes that in one `zfs receive` of
+// the same words, with and without -s, -F, -d and -e (docs/decisions/0011). One thread; holds no payload.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "zstream/format.h"
+#include "zstream/remainder.h"
+#include "zstream/resume_token.h"
+#include "zstream/resuming_stream.h"
+
+namespace zferry::zstream {
+
+class RestOfCompound final : public Remainder {
+ public:
+  // `has`: the guids of the snapshots that are there, in any order, others than the stream's too. `tokens`: of what ZFS
+  // keeps parts of, of other streams too. The first byte fed is the stream's first.
+  RestOfCompound(std::vector<std::uint64_t> has, std::vector<ResumeToken> tokens);
+  // Errors also: kStreamDamaged: a record that is of no known type, which nobody can step over.
+  Status feed(ConstBytes original, std::vector<std::byte>& out) override;
+
+  // Of the stream so far: snapshots that were left out.
+  std::uint64_t left_out() const { return left_out_; }
+
+ private:
+  enum class Way { kPass, kLeaveOut, kResume };
+  Status take(ConstBytes piece, std::vector<std::byte>& out);
+  Status header(ConstBytes bytes, std::vector<std::byte>& out);
+  Status begin(const RecordHeader& record);
+  void end_record();
+  Status failed(const std::string& why);
+
+  std::vector<std::uint64_t> has_;  // sorted
+  std::vector<ResumeToken> tokens_;
+  bool begun_ = false;
+  bool swapped_ = false;
+  bool inside_ = false;   // between a BEGIN and its END
+  bool closing_ = false;  // the record in hand is END
+  bool over_ = false;     // the stream's own end has come
+  Way way_ = Way::kPass;
+  std::optional<ResumingStream> resuming_;
+  std::uint64_t payload_left_ = 0;
+  std::array<std::byte, kRecordBytes> held_{};  // of a header
+  std::size_t held_bytes_ = 0;
+  std::uint64_t left_out_ = 0;
+  std::optional<Error> error_;
+};
+
+}  // namespace zferry::zstream

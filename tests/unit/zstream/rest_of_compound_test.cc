@@ -1,0 +1,143 @@
+// What is left of a compound stream where ZFS has a part of it: compared with the same substreams written one by one.
+#include "zstream/rest_of_compound.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "unit/zstream/follow.h"
+#include "unit/zstream/resumable_streams.h"
+
+namespace zferry::zstream {
+namespace {
+
+using testing::make_resumable;
+using testing::ResumableStream;
+
+constexpr std::uint64_t kFirst = 11, kLast = 12;
+
+struct Compound {
+  std::vector<std::byte> front, first, last, back;
+  ResumableStream middle;
+
+  std::vector<std::byte> join(std::initializer_list<ConstBytes> parts) const {
+    std::vector<std::byte> out = front;
+    for (ConstBytes part : parts) out.insert(out.end(), part.begin(), part.end());
+    out.insert(out.end(), back.begin(), back.end());
+    return out;
+  }
+  std::vector<std::byte> whole() const { return join({first, middle.bytes, last}); }
+};
+
+Compound make(SeededRandom& random, bool swapped) {
+  Compound made;
+  made.middle = make_resumable(random, {.swapped = swapped, .objects = 12});
+  StreamWriter writer(StreamWriter::Options{.swapped = swapped});
+  auto list = testing::outer_list(testing::NvlistBuilder::Encoding::kXdr, "2",
+                                  {{"tank/a", {{"2", kFirst}}}, {"tank/b", {{"2", made.middle.toguid}}}});
+  writer.begin({.header_kind = kHeaderCompound, .toname = "tank/a@2"}, list);
+  writer.end();
+  made.front = writer.take();
+  testing::write_all_types(writer, random, "tank/a@2", kFirst, 900);
+  made.first = writer.take();
+  testing::write_all_types(writer, random, "tank/c@2", kLast, 900);
+  made.last = writer.take();
+  writer.end_compound();
+  made.back = writer.take();
+  return made;
+}
+
+Result<std::vector<std::byte>> rest_of(ConstBytes stream, std::vector<std::uint64_t> has,
+                                       std::vector<ResumeToken> tokens, std::size_t piece_bytes) {
+  RestOfCompound rest(std::move(has), std::move(tokens));
+  std::vector<std::byte> out;
+  while (!stream.empty()) {
+    ConstBytes piece = stream.first(std::min(piece_bytes, stream.size()));
+    if (Status fed = rest.feed(piece, out); !fed) {
+      EXPECT_FALSE(rest.feed(piece, out)) << "an error is repeated";
+      return fed.take_error();
+    }
+    stream = stream.subspan(piece.size());
+  }
+  return out;
+}
+
+TEST(RestOfCompound, LeavesOutWhatIsThereInAnyPieces) {
+  SeededRandom random(5);
+  int compared = 0;
+  for (bool swapped : {false, true}) {
+    const Compound made = make(random, swapped);
+    const std::uint64_t middle = made.middle.toguid;
+    const struct {
+      std::vector<std::uint64_t> has;
+      std::vector<std::byte> expected;
+    } cases[] = {
+        {{}, made.whole()},
+        {{7, 9}, made.whole()},
+        {{kFirst}, made.join({made.middle.bytes, made.last})},
+        {{kLast, 3, middle}, made.join({made.first})},
+        {{kLast, middle, kFirst}, made.join({})},
+    };
+    for (const auto& one : cases)
+      for (std::size_t piece : {std::size_t{1} << 20, std::size_t{1000}, std::size_t{7}, std::size_t{1}}) {
+        auto out = rest_of(made.whole(), one.has, {}, piece);
+        ASSERT_TRUE(out);
+        EXPECT_EQ(*out, one.expected) << one.has.size() << " there, pieces of " << piece;
+        compared += *out == one.expected;
+      }
+  }
+  EXPECT_EQ(compared, 2 * 5 * 4);
+}
+
+TEST(RestOfCompound, GoesOnInTheMiddleOfOne) {
+  SeededRandom random(6);
+  int compared = 0;
+  for (bool swapped : {false, true}) {
+    const Compound made = make(random, swapped);
+    for (std::size_t write : made.middle.writes()) {
+      ResumeToken token = made.middle.token(write);
+      ResumeToken other = token;
+      other.toguid = 99;
+      auto out = rest_of(made.whole(), {kFirst}, {other, token}, 1 + random.below(3000));
+      ASSERT_TRUE(out);
+      auto expected = made.join({made.middle.resumed(token, write), made.last});
+      ASSERT_EQ(*out, expected) << "at write " << write;
+      EXPECT_TRUE(testing::follow(*out).walk_error == std::nullopt);
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, 20);
+}
+
+TEST(RestOfCompound, APlainStreamIsOneOfItsKind) {
+  SeededRandom random(7);
+  const Compound made = make(random, false);
+  std::size_t write = made.middle.writes().back();
+  ResumeToken token = made.middle.token(write);
+  auto resumed = rest_of(made.middle.bytes, {}, {token}, 512);
+  ASSERT_TRUE(resumed);
+  EXPECT_EQ(*resumed, made.middle.resumed(token, write));
+  auto nothing = rest_of(made.middle.bytes, {made.middle.toguid}, {}, 512);
+  ASSERT_TRUE(nothing);
+  EXPECT_TRUE(nothing->empty());
+}
+
+TEST(RestOfCompound, WhatCannotBeMadeIsAnError) {
+  SeededRandom random(8);
+  const Compound made = make(random, false);
+  ResumeToken elsewhere = made.middle.token(made.middle.writes().back());
+  elsewhere.offset += 3;
+  auto other = rest_of(made.whole(), {kFirst}, {elsewhere}, 4096);
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().fault, Fault::kDifferentStream);
+
+  std::vector<std::byte> unknown = made.whole();
+  store_at(Bytes(unknown), made.front.size() + kRecordBytes, std::uint32_t{77});  // the type of a record in the first
+  auto lost = rest_of(unknown, {}, {}, 4096);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().fault, Fault::kStreamDamaged);
+  EXPECT_FALSE(rest_of(as_bytes(std::string(1000, 'x')), {}, {}, 100));
+}
+
+}  // namespace
+}  // namespace zferry::zstream
