@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/limits.h"
+
 namespace zferry::zstream {
+namespace {
+
+constexpr std::size_t kStubBytesMax = 64 * limits::KiB;  // with its payload, the keys of an encrypted file system
+
+}  // namespace
 
 RestOfCompound::RestOfCompound(std::vector<std::uint64_t> has, std::vector<ResumeToken> tokens)
     : has_(std::move(has)), tokens_(std::move(tokens)) {
@@ -44,6 +51,7 @@ Status RestOfCompound::feed(ConstBytes original, std::vector<std::byte>& out) {
 
 // Part of a record, by the way of the substream that it is of.
 Status RestOfCompound::take(ConstBytes piece, std::vector<std::byte>& out) {
+  if (top_begins_) stub_.insert(stub_.end(), piece.begin(), piece.end());
   if (way_ == Way::kResume) return resuming_->feed(piece, out);
   if (way_ == Way::kPass) out.insert(out.end(), piece.begin(), piece.end());
   return {};
@@ -60,9 +68,10 @@ Status RestOfCompound::header(ConstBytes bytes, std::vector<std::byte>& out) {
   if (!record) return failed("one of its records " + record.error().what);
   if (!record->known()) return failed("it holds a record of the unknown type " + std::to_string(record->type_number));
   if (record->is(RecordType::kBegin)) {
-    if (Status begun = begin(*record); !begun) return begun;
+    if (Status begun = begin(*record, out); !begun) return begun;
   } else if (!inside_) {
     way_ = Way::kPass;  // the END of all
+    put_stub(out);
   }
   closing_ = record->is(RecordType::kEnd);
   payload_left_ = record->payload_bytes;
@@ -71,15 +80,24 @@ Status RestOfCompound::header(ConstBytes bytes, std::vector<std::byte>& out) {
   return {};
 }
 
-Status RestOfCompound::begin(const RecordHeader& record) {
+Status RestOfCompound::begin(const RecordHeader& record, std::vector<std::byte>& out) {
   inside_ = true;
   way_ = Way::kPass;
-  if (header_kind(record.versioninfo) != kHeaderSubstream) return {};
+  if (header_kind(record.versioninfo) != kHeaderSubstream) {
+    compound_ = true;
+    return {};
+  }
+  const std::string name(record.toname.substr(0, record.toname.find('@')));
+  if (top_.empty()) top_ = name;
   if (std::binary_search(has_.begin(), has_.end(), record.toguid)) {
     way_ = Way::kLeaveOut;
     ++left_out_;
+    top_begins_ = compound_ && name == top_ && record.payload_bytes <= kStubBytesMax;
+    if (top_begins_) stub_.clear();
     return {};
   }
+  if (name == top_) stub_.clear();  // it stands for itself
+  put_stub(out);
   auto token = std::find_if(tokens_.begin(), tokens_.end(), [&](const ResumeToken& known) {
     return known.toguid == record.toguid && known.fromguid == record.fromguid;
   });
@@ -91,7 +109,28 @@ Status RestOfCompound::begin(const RecordHeader& record) {
   return {};
 }
 
+// A snapshot that is there already, as its own increment and empty: ZFS passes over it. Tried: a BEGIN alone is not
+// enough, and a full one is refused.
+void RestOfCompound::put_stub(std::vector<std::byte>& out) {
+  if (stub_.empty()) return;
+  const ConstBytes guid = ConstBytes(stub_).subspan(field::kBeginToguid, 8);
+  auto record = [&, swapped = swapped_](RecordType type, std::size_t guid_at) {
+    std::array<std::byte, kRecordBytes> bytes{};
+    auto number = static_cast<std::uint32_t>(type);
+    store_at(Bytes(bytes), 0, swapped ? swap_bytes(number) : number);
+    std::copy(guid.begin(), guid.end(), bytes.begin() + static_cast<std::ptrdiff_t>(guid_at));
+    return bytes;
+  };
+  const auto nothing = record(RecordType::kFreeObjects, field::kPlaces[2].toguid);
+  const auto end = record(RecordType::kEnd, field::kPlaces[5].toguid);
+  std::copy_n(guid.begin(), 8, stub_.begin() + field::kFromguid);
+  for (ConstBytes part : {ConstBytes(stub_), ConstBytes(nothing), ConstBytes(end)})
+    out.insert(out.end(), part.begin(), part.end());
+  stub_.clear();
+}
+
 void RestOfCompound::end_record() {
+  top_begins_ = false;
   if (!closing_) return;
   over_ = !inside_;
   inside_ = false;

@@ -1,12 +1,15 @@
 // RestOfCompound: makes, from a compound stream (`zfs send -R`, `-I`, `-p`) and what ZFS has of it, the stream that
 // brings the rest: the outer BEGIN with its list and the last END as they came, the snapshot that ZFS holds a part of
-// from its resume token on, those that it has left out, all others as they are. ZFS takes that in one `zfs receive` of
-// the same words, with and without -s, -F, -d and -e (docs/decisions/0011). One thread; holds no payload.
+// from its resume token on, those that it has left out, all others as they are. Where nothing of the stream's first
+// file system is left, a stub of its last snapshot stands for it: libzfs takes the first that it is fed for the top of
+// all. ZFS takes that in one `zfs receive` of the same words, with and without -s, -F, -d and -e (docs/decisions/0011).
+// One thread; holds no payload but a BEGIN's.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "zstream/format.h"
@@ -31,13 +34,15 @@ class RestOfCompound final : public Remainder {
   enum class Way { kPass, kLeaveOut, kResume };
   Status take(ConstBytes piece, std::vector<std::byte>& out);
   Status header(ConstBytes bytes, std::vector<std::byte>& out);
-  Status begin(const RecordHeader& record);
+  Status begin(const RecordHeader& record, std::vector<std::byte>& out);
+  void put_stub(std::vector<std::byte>& out);
   void end_record();
   Status failed(const std::string& why);
 
   std::vector<std::uint64_t> has_;  // sorted
   std::vector<ResumeToken> tokens_;
   bool begun_ = false;
+  bool compound_ = false;
   bool swapped_ = false;
   bool inside_ = false;   // between a BEGIN and its END
   bool closing_ = false;  // the record in hand is END
@@ -48,6 +53,9 @@ class RestOfCompound final : public Remainder {
   std::array<std::byte, kRecordBytes> held_{};  // of a header
   std::size_t held_bytes_ = 0;
   std::uint64_t left_out_ = 0;
+  std::string top_;              // the first file system's name with the sender
+  std::vector<std::byte> stub_;  // BEGIN and its payload of the last snapshot of it that was left out, until it is put
+  bool top_begins_ = false;      // the record in hand is that BEGIN
   std::optional<Error> error_;
 };
 

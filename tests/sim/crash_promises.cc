@@ -89,15 +89,16 @@ void CrashRun::judge_fault(const EndLog& log, bool source) {
     case Fault::kOutcomeUnknown: fits = source; break;
     // Where the store was lost nothing tells a later run that ZFS has the snapshot already.
     case Fault::kConsumerFailed:
-      fits = consumer_kills_ > 0 || (journey_.disk_trouble() && zfs_ && zfs_->has_snapshot(guid_));
+      fits = consumer_kills_ > 0 || zfs_forgot_ || journey_.zfs.import_time > Duration(0) ||
+             (journey_.disk_trouble() && zfs_ && zfs_->has_snapshot(guid_));
       break;
     case Fault::kInterrupted: fits = completed_; break;
     // Of a question whether it was received a target that is started anew knows nothing.
     case Fault::kSessionGone:
       fits = store_lost_ || journey_.disk_trouble() || log.saw("opening", "opened-already");
       break;
-    case Fault::kStoreFull:
-    case Fault::kStoreFailed: fits = journey_.disk_trouble(); break;
+    case Fault::kStoreFull: fits = journey_.disk_trouble(); break;
+    case Fault::kStoreFailed: fits = hopeless(); break;  // it let go of what ZFS then forgot
     default: break;
   }
   check("the fault fits", fits, story());

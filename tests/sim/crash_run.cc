@@ -78,12 +78,20 @@ void CrashRun::prepare_destination() {
     settings.sync_time = journey_.zfs.sync_time;
     settings.finish_time = journey_.zfs.finish_time;
     settings.can_sync = journey_.zfs.can_sync;
+    settings.import_time = journey_.zfs.import_time;
+    if (journey_.zfs.late_start > Duration(0)) {
+      settings.pace.stall_after_bytes = 1;
+      settings.pace.stall = journey_.zfs.late_start;
+    }
     settings.pace = plain_consumer();
     settings.pace.exit_delay = settings.finish_time + milliseconds(1);
     settings.base_guid = journey_.zfs.increment ? 0x1111 : 0;
     zfs_ = std::make_unique<SimZfs>(world_, target_host_, settings);
     zfs_->on_refusal = [this](const std::string& why) {
-      check("ZFS takes what it is given", store_lost_ || journey_.disk_trouble(), why + story());
+      // Who had not begun when ZFS was asked where it stands may begin before the next does.
+      bool excused = store_lost_ || journey_.disk_trouble() || journey_.zfs.late_start > Duration(0) ||
+                     journey_.zfs.import_time > Duration(0) || (zfs_forgot_ && why == "destination exists");
+      check("ZFS takes what it is given", excused, why + story());
     };
     zfs_->on_end = [this] {
       check("the tail is withheld until FINAL", std::any_of(targets_.begin(), targets_.end(), [](const EndLog& log) {
@@ -124,6 +132,7 @@ void CrashRun::start_target() {
   target_.side.reset();
   if (target_host_.up()) target_host_.crash(io::SimCrash::kKilled);
   target_host_.restart();
+  if (zfs_ && journey_.zfs.forgets && target_crashes_ > 0 && !zfs_forgot_) zfs_forgot_ = zfs_->give_up();
   target_.log = &targets_.emplace_back();
   const Scenario& base = journey_.base;
   target_.side = std::make_unique<TargetSide>(target_host_, base, dh_, base.seed * 4 + 2 + 1024 * targets_.size());
@@ -224,7 +233,7 @@ void CrashRun::settle() {
 void CrashRun::source_over() {
   if (completed_) return;
   source_failures_ = source_.log->crashed ? 0 : source_failures_ + 1;
-  if (journey_.disk_trouble() && source_failures_ > kFailuresMax) gave_up_ = true;
+  if (hopeless() && source_failures_ > kFailuresMax) gave_up_ = true;
   Duration delay = journey_.source_delay + seconds(5) * std::min(source_failures_, 10u);
   world_.after(delay, [this] {
     if (!completed_ && !gave_up_) start_source();
@@ -235,7 +244,7 @@ void CrashRun::target_over() {
   if (completed_) return;
   bool failed = target_.log->report && !target_.log->succeeded();
   target_failures_ = failed ? target_failures_ + 1 : 0;
-  if (journey_.disk_trouble() && target_failures_ > kFailuresMax) gave_up_ = true;
+  if (hopeless() && target_failures_ > kFailuresMax) gave_up_ = true;
   bring_back_target(journey_.target_delay + seconds(1) * std::min(target_failures_, 10u));
 }
 

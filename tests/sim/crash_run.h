@@ -55,7 +55,7 @@ class CrashRun {
   void crash_target(io::SimCrash how);
   void crash_source(io::SimCrash how);
   void kill_consumer();
-  void cut_lanes();
+  void cut_lanes(Duration stall);
 
   // The promises.
   void check(const std::string& promise, bool holds, const std::string& detail = {});
@@ -63,6 +63,8 @@ class CrashRun {
   void judge_ack(const wire::Ack& ack);
   void judge_source(const EndLog& log);
   void judge_target(const EndLog& log);
+  // An operator may end it without having the stream.
+  bool hopeless() const { return journey_.disk_trouble() || zfs_forgot_; }
   void judge_fault(const EndLog& log, bool source);
   void judge_all();
   void judge_store();
@@ -87,6 +89,7 @@ class CrashRun {
   std::uint64_t durable_told_ = 0;  // to this run of the source
   std::uint32_t life_told_ = 0;
   unsigned target_crashes_ = 0, consumer_kills_ = 0;
+  bool zfs_forgot_ = false;  // what it kept of a receive
   bool store_lost_ = false;  // and it was announced
   TimePoint last_trouble_{};
   unsigned target_failures_ = 0, source_failures_ = 0;

@@ -85,6 +85,29 @@ void draw_strikes(SeededRandom& random, CrashJourney& journey) {
   }
 }
 
+// Lanes that are whole and silent, while the target dies and comes back at once: what was on its way comes late.
+void draw_stall(SeededRandom& random, CrashJourney& journey) {
+  CrashStrike silent, deadly;
+  silent.victim = CrashVictim::kLanes;
+  silent.stall = milliseconds(20 + random.below(5000));
+  silent.row = deadly.row = "target | receiving | progress";
+  silent.nth = of_any_size(random, 200);
+  deadly.nth = silent.nth + 1 + random.below(20);
+  journey.strikes.push_back(silent);
+  journey.strikes.push_back(deadly);
+  journey.target_delay = milliseconds(1 + random.below(30));
+}
+
+// A receive that has not begun when who has given it all dies.
+void draw_late_start(SeededRandom& random, CrashJourney& journey) {
+  journey.zfs.late_start = milliseconds(100 + random.below(20'000));
+  CrashStrike strike;
+  strike.victim = random.chance(0.5) ? CrashVictim::kTargetAndConsumer : CrashVictim::kConsumer;
+  strike.row = "target | receiving | final-right";
+  strike.later = Duration(random.below(300'000'000));
+  journey.strikes.push_back(strike);
+}
+
 void draw_zfs(SeededRandom& random, CrashJourney& journey) {
   CrashZfs& zfs = journey.zfs;
   zfs.can_sync = random.chance(0.5);
@@ -164,6 +187,11 @@ CrashJourney draw_crash_journey(std::uint64_t seed) {
   base.consumer_bytes_per_second = random.chance(0.7) ? 0 : 3000 + random.below(60'000);
   draw_strikes(random, journey);
   draw_disk(random, journey);
+  if (random.chance(0.15)) draw_stall(random, journey);
+  if (journey.sink != CrashSink::kZfs) return journey;
+  if (random.chance(0.1)) draw_late_start(random, journey);
+  if (random.chance(0.3)) journey.zfs.import_time = Duration(random.below(20 * journey.revive_after.count()));
+  journey.zfs.forgets = random.chance(0.1);
   return journey;
 }
 
@@ -191,6 +219,7 @@ std::string text_of(const CrashStrike& strike) {
   } else {
     out += "after " + std::to_string(strike.events) + " events";
   }
+  if (strike.stall > Duration(0)) out += ", stalled for " + in_ms(strike.stall);
   return out + (strike.later > Duration(0) ? ", " + in_ms(strike.later) + " later" : "");
 }
 
@@ -205,7 +234,8 @@ std::string CrashJourney::text() const {
            (zfs.swapped ? "swapped, " : "") + std::to_string(zfs.objects) + " objects, " +
            (zfs.can_sync ? "" : "no sync, ") + "payloads up to " + std::to_string(zfs.payload_bytes) +
            ", groups every " + in_ms(zfs.group_every) + ", synced in " + in_ms(zfs.sync_time) + ", finishes in " +
-           in_ms(zfs.finish_time) + ")";
+           in_ms(zfs.finish_time) + ", starts after " + in_ms(zfs.late_start) + ", imported after " +
+           in_ms(zfs.import_time) + (zfs.forgets ? ", forgets" : "") + ")";
   } else {
     out += std::string(", stream ") + name(base.stream) + " of about " + std::to_string(base.stream_bytes);
   }
@@ -244,6 +274,9 @@ std::vector<CrashJourney> simpler(const CrashJourney& journey) {
       [&](CrashJourney& j) { return j.base.stream_bytes > 300 && set(j.base.stream_bytes, j.base.stream_bytes / 2); });
   plainer(
       [&](CrashJourney& j) { return set(j.zfs.raw, false) | set(j.zfs.increment, false) | set(j.zfs.swapped, false); });
+  plainer([&](CrashJourney& j) { return set(j.zfs.forgets, false); });
+  plainer([&](CrashJourney& j) { return set(j.zfs.import_time, Duration(0)); });
+  plainer([&](CrashJourney& j) { return set(j.zfs.late_start, Duration(0)); });
   plainer([&](CrashJourney& j) { return j.lanes > 1 && set(j.lanes, std::size_t{1}); });
   plainer([&](CrashJourney& j) { return set(j.base.late_workers, false); });
   plainer([&](CrashJourney& j) { return set(j.base.source_listens, false); });

@@ -27,6 +27,7 @@ struct CrashStrike {
   std::uint64_t nth = 1;     // for the so manieth time
   std::uint64_t events = 0;  // or after so many of the journey's
   Duration later{0};
+  Duration stall{0};  // lanes: silent for so long, and not cut
 };
 
 // How the stream that a simulated ZFS takes is made.
@@ -38,6 +39,9 @@ struct CrashZfs {
   Duration group_every{0};
   Duration sync_time{0};  // a token is seen so long before it is on disk
   Duration finish_time{0};
+  Duration late_start{0};   // before a receive reads anything
+  Duration import_time{0};  // after a loss of power, before the pool is there
+  bool forgets = false;     // once, while the target is down, an operator gives up what a receive has kept
 };
 
 struct CrashJourney {

@@ -53,7 +53,7 @@ void CrashRun::strike(const CrashStrike& what) {
     case CrashVictim::kConsumer: return kill_consumer();
     case CrashVictim::kBothEnds: crash_target(what.how); return crash_source(what.how);
     case CrashVictim::kTargetAndConsumer: kill_consumer(); return crash_target(what.how);
-    case CrashVictim::kLanes: return cut_lanes();
+    case CrashVictim::kLanes: return cut_lanes(what.stall);
     case CrashVictim::kCount: return;
   }
 }
@@ -83,9 +83,12 @@ void CrashRun::kill_consumer() {
   }
 }
 
-void CrashRun::cut_lanes() {
-  for (std::size_t number = 0; number < world_.network().connection_count(); ++number)
-    if (world_.network().connection(number).whole()) world_.network().connection(number).reset();
+void CrashRun::cut_lanes(Duration stall) {
+  for (std::size_t number = 0; number < world_.network().connection_count(); ++number) {
+    io::SimConnection& lane = world_.network().connection(number);
+    if (!lane.whole()) continue;
+    stall > Duration(0) ? lane.stall(stall) : lane.reset();
+  }
 }
 
 }  // namespace zferry::transfer

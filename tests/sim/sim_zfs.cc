@@ -203,6 +203,16 @@ SimZfs::~SimZfs() = default;
 void SimZfs::power_lost() {
   holder_.reset();
   syncing_.reset();
+  imported_at_ = world_.now() + settings_.import_time;
+  ++power_losses_;
+}
+
+bool SimZfs::give_up() {
+  look();
+  if (holder_ || !synced_) return false;
+  synced_.reset();
+  syncing_.reset();
+  return true;
 }
 
 bool SimZfs::busy() {
@@ -247,6 +257,14 @@ void SimZfs::finish(Receive& receive) {
 
 io::SimProgram SimZfs::start(const std::vector<std::string>& argv) {
   look();
+  if (world_.now() < imported_at_) {
+    if (argv.at(1) == "get") return answer("", 1);
+    io::SimConsumer none;
+    none.collect = false;
+    none.stop_after_bytes = 0;
+    none.stop_exit = {false, 1};
+    return none;
+  }
   if (argv.at(1) == "get") {
     asked_while_held_ = holder_ != nullptr;
     bool guid = std::find(argv.begin(), argv.end(), "guid") != argv.end();
@@ -280,8 +298,13 @@ io::SimProgram SimZfs::start(const std::vector<std::string>& argv) {
 // What was taken before it began is on the disks before it ends.
 io::SimProgram SimZfs::sync() {
   look();
-  if (holder_) synced_ = holder_->state;
-  syncing_.reset();
+  if (holder_)
+    world_.after(settings_.sync_time, [this, receive = holder_, state = holder_->state, before = power_losses_] {
+      if (holder_ != receive || before != power_losses_) return;
+      auto place = [](const Partial& partial) { return std::pair(partial.object, partial.offset); };
+      if (!synced_ || place(*synced_) < place(state)) synced_ = state;
+      if (syncing_ && place(*syncing_) <= place(state)) syncing_.reset();
+    });
   io::SimProducer script;
   script.exit_delay = settings_.sync_time;
   return script;

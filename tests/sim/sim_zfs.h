@@ -25,6 +25,7 @@ struct SimZfsSettings {
   Duration group_every{0};      // a transaction group begins to be synced so often,
   Duration sync_time{0};        // and takes so long; its token is seen from its beginning
   Duration finish_time{0};      // from END to the snapshot
+  Duration import_time{0};      // from a loss of power until there is anything to ask or to receive into
   io::SimConsumer pace{};       // how fast records are taken, and what the pipe holds
   bool can_sync = true;         // `zpool sync` is there
   std::uint64_t base_guid = 0;  // of the snapshot that is there, for an increment; 0: the dataset is not there
@@ -36,6 +37,8 @@ class SimZfs {
   SimZfs(io::SimWorld& world, io::SimHost& host, SimZfsSettings settings);
   ~SimZfs();
   void power_lost();
+  // receive -A. False: nothing is kept.
+  bool give_up();
 
   bool has_snapshot(std::uint64_t guid) const { return snapshots_.contains(guid); }
   const ZfsContent& content(std::uint64_t guid) const { return snapshots_.at(guid); }
@@ -73,7 +76,8 @@ class SimZfs {
   const SimZfsSettings settings_;
   std::optional<Partial> synced_;   // on disk
   std::optional<Partial> syncing_;  // in the group that is being written
-  TimePoint group_due_{}, synced_at_{};
+  TimePoint group_due_{}, synced_at_{}, imported_at_{};
+  std::uint64_t power_losses_ = 0;
   std::map<std::uint64_t, ZfsContent> snapshots_;
   std::shared_ptr<Receive> holder_;  // of the dataset
   bool asked_while_held_ = false;

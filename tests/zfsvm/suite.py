@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 # The modules in their order; test_zfs is the ordinary end-to-end test of tests/e2e, which runs on zfs-fuse elsewhere.
-MODULES = ("zfs", "transfers", "tokens", "refusals", "resume", "resuming")
+MODULES = ("zfs", "transfers", "tokens", "refusals", "resume", "resuming", "compound")
 
 
 class Telling(unittest.TextTestResult):

@@ -102,7 +102,7 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   EXPECT_EQ(accepted(Choice{}, 3), roles);
   Open open;
   open.block_bytes_max = 1;
-  EXPECT_EQ(accepted(open, 40), (std::set<int>{1, 2}));
+  EXPECT_EQ(accepted(open, 40), (std::set<int>{1, 2, 3}));
   EXPECT_EQ(accepted(open, 41), (std::set<int>{0, 1, 2}));
   EXPECT_EQ(accepted(open, 42), (std::set<int>{0, 1})) << "nameable";
   EXPECT_EQ(accepted(open, 43).size(), limits::kLanesMax + 1);

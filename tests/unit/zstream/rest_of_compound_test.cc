@@ -16,8 +16,23 @@ using testing::ResumableStream;
 
 constexpr std::uint64_t kFirst = 11, kLast = 12;
 
+// What stands for a file system of which nothing is left: the BEGIN as its own increment, and nothing in it.
+std::vector<std::byte> stub_of(ConstBytes substream, bool swapped, std::uint64_t guid) {
+  auto begin = decode_record(substream.first(kRecordBytes), swapped);
+  std::vector<std::byte> out(substream.begin(),
+                             substream.begin() + static_cast<std::ptrdiff_t>(kRecordBytes + begin->payload_bytes));
+  store_at(Bytes(out), field::kFromguid, swapped ? swap_bytes(guid) : guid);
+  StreamWriter writer(StreamWriter::Options{.swapped = swapped, .checksums = false});
+  writer.begin({.toguid = guid, .toname = "any@one"});
+  writer.take();
+  writer.free_objects(0, 0);
+  writer.end();
+  out.insert(out.end(), writer.bytes().begin(), writer.bytes().end());
+  return out;
+}
+
 struct Compound {
-  std::vector<std::byte> front, first, last, back;
+  std::vector<std::byte> front, first, last, back, stub;
   ResumableStream middle;
 
   std::vector<std::byte> join(std::initializer_list<ConstBytes> parts) const {
@@ -40,6 +55,7 @@ Compound make(SeededRandom& random, bool swapped) {
   made.front = writer.take();
   testing::write_all_types(writer, random, "tank/a@2", kFirst, 900);
   made.first = writer.take();
+  made.stub = stub_of(made.first, swapped, kFirst);
   testing::write_all_types(writer, random, "tank/c@2", kLast, 900);
   made.last = writer.take();
   writer.end_compound();
@@ -74,9 +90,10 @@ TEST(RestOfCompound, LeavesOutWhatIsThereInAnyPieces) {
     } cases[] = {
         {{}, made.whole()},
         {{7, 9}, made.whole()},
-        {{kFirst}, made.join({made.middle.bytes, made.last})},
+        {{kFirst}, made.join({made.stub, made.middle.bytes, made.last})},
+        {{kFirst, middle}, made.join({made.stub, made.last})},
         {{kLast, 3, middle}, made.join({made.first})},
-        {{kLast, middle, kFirst}, made.join({})},
+        {{kLast, middle, kFirst}, made.join({made.stub})},
     };
     for (const auto& one : cases)
       for (std::size_t piece : {std::size_t{1} << 20, std::size_t{1000}, std::size_t{7}, std::size_t{1}}) {
@@ -86,7 +103,7 @@ TEST(RestOfCompound, LeavesOutWhatIsThereInAnyPieces) {
         compared += *out == one.expected;
       }
   }
-  EXPECT_EQ(compared, 2 * 5 * 4);
+  EXPECT_EQ(compared, 2 * 6 * 4);
 }
 
 TEST(RestOfCompound, GoesOnInTheMiddleOfOne) {
@@ -100,13 +117,25 @@ TEST(RestOfCompound, GoesOnInTheMiddleOfOne) {
       other.toguid = 99;
       auto out = rest_of(made.whole(), {kFirst}, {other, token}, 1 + random.below(3000));
       ASSERT_TRUE(out);
-      auto expected = made.join({made.middle.resumed(token, write), made.last});
+      auto expected = made.join({made.stub, made.middle.resumed(token, write), made.last});
       ASSERT_EQ(*out, expected) << "at write " << write;
       EXPECT_TRUE(testing::follow(*out).walk_error == std::nullopt);
       ++compared;
     }
   }
   EXPECT_GE(compared, 20);
+}
+
+// Increments of one file system: the one that is left stands for itself.
+TEST(RestOfCompound, NoStubWhereItsFileSystemIsLeft) {
+  SeededRandom random(9);
+  Compound made = make(random, false);
+  StreamWriter writer;
+  testing::write_all_types(writer, random, "tank/a@3", kLast, 900);
+  made.last = writer.take();
+  auto out = rest_of(made.join({made.first, made.last}), {kFirst}, {}, 777);
+  ASSERT_TRUE(out);
+  EXPECT_EQ(*out, made.join({made.last}));
 }
 
 TEST(RestOfCompound, APlainStreamIsOneOfItsKind) {
