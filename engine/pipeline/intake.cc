@@ -150,8 +150,8 @@ void Intake::on_progress() {
   if (over_) return;
   if (pipeline_ && pipeline_->delivered() > furthest_) revivals_ = 0;
   if (spool_) spool_->feed_on();
-  // A new run sends nothing of what it is told to be here, so that must be durable: also what waits for room.
-  bool level = pipeline_ && (!spooling() || (pipeline_->received() >= spool_->received() && !spool_->waits_for_room()));
+  // A new run sends nothing of what it is told to be here, so that must become durable: also what waits for room.
+  bool level = pipeline_ && (!spooling() || (pipeline_->received() >= spool_->received() && spool_->all_written()));
   if (level)
     if (auto caught_up = std::exchange(caught_up_, nullptr)) caught_up();
   events_.progress();

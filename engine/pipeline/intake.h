@@ -17,7 +17,7 @@
 #include "pipeline/settings.h"
 #include "pipeline/spool.h"
 #include "wire/messages.h"
-#include "zstream/remainder.h"
+#include "zstream/rest_of_compound.h"
 #include "zstream/settled_token.h"
 
 namespace zferry::pipeline {
@@ -96,7 +96,8 @@ class Intake {
   void got_token(const Result<Question::Answer>& answer);
   void resume_at(const zstream::ResumeToken& token);
   void ask_parts();
-  void ask_snapshots_below(std::vector<zstream::ResumeToken> tokens);
+  void ask_snapshots_below(zstream::ReceivedSoFar received);
+  void once_synced(std::function<void()> then);
   void ask_snapshot();
   void let_go();
   void judge();
@@ -108,6 +109,7 @@ class Intake {
   void watch_applied();
   void ask_applied();
   void sync_pool(const zstream::ResumeToken& shown);
+  bool was_shown(const zstream::ResumeToken& token) const;
   void look_at(const Result<zstream::ResumeToken>& token, bool synced);
   std::optional<zstream::ResumeToken> settled(const zstream::ResumeToken& shown);
   void info(const std::string& text) const;
@@ -139,6 +141,7 @@ class Intake {
   std::uint64_t granted_ = 0;      // blocks below may come
   std::uint64_t launched_at_ = 0;  // the first block of this consumer
   std::uint64_t furthest_ = 0;     // blocks below were delivered to one that died
+  int unanswered_ = 0;             // questions in a row of where ZFS is
   int revivals_ = 0;               // since the consumer last took something
   std::unique_ptr<Question> question_;
   std::unique_ptr<Question> applied_question_;

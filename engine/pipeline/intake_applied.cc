@@ -15,11 +15,15 @@ void Intake::watch_applied() {
   applied_timer_ = host_.loop.after(settings_.applied_every, lifeline_.guard([this] { ask_applied(); }));
 }
 
+bool Intake::was_shown(const zstream::ResumeToken& token) const {
+  return shown_token_ && shown_token_->object == token.object && shown_token_->offset == token.offset &&
+         shown_token_->bytes == token.bytes;
+}
+
 // The token that is on ZFS's disks for certain. Where all waits for room ZFS gets nothing new and shows nothing later:
 // then one counts that has stood for many of ZFS's transaction groups.
 std::optional<zstream::ResumeToken> Intake::settled(const zstream::ResumeToken& shown) {
-  bool same = shown_token_ && shown_token_->object == shown.object && shown_token_->offset == shown.offset;
-  if (!same) {
+  if (!was_shown(shown)) {
     shown_token_ = shown;
     shown_since_ = host_.loop.now();
   }
@@ -33,10 +37,11 @@ void Intake::look_at(const Result<zstream::ResumeToken>& token, bool synced) {
   std::optional<Checkpoint> checkpoint;
   bool moves = false;
   if (token) {
+    moves = !was_shown(*token);
     auto counts = settled(*token);
     if (synced) counts = *token;
     if (counts) checkpoint = pipeline_->applied(*counts, spool_->durable());
-    moves = checkpoint || shown_since_ == host_.loop.now() || pipeline_->writing();
+    moves = moves || checkpoint || pipeline_->writing();
   }
   fruitless_ = moves || !spool_->waits_for_room() ? 0 : fruitless_ + 1;
   if (checkpoint) spool_->apply(std::move(*checkpoint));
@@ -50,7 +55,9 @@ void Intake::ask_applied() {
   auto told = of_this_pipeline([this](const Result<Question::Answer>& answer) {
     bool known = answer && answer->exit.success();
     auto token = zstream::decode_resume_token(known ? answer->output : std::string());
-    if (token && spool_->waits_for_room() && can_sync_ && !over_) return sync_pool(*token);
+    // Seen twice: ZFS changes a token's parts one after the other, and a look in between sees a part of a new one.
+    bool steady = token && was_shown(*token);
+    if (steady && spool_->waits_for_room() && can_sync_ && !over_) return sync_pool(*token);
     watch_applied();
     if (!over_) look_at(token, false);
   });

@@ -1,24 +1,23 @@
 // How a target that lost its consumer, or died itself, goes on: by what ZFS kept, from the store.
 #include <algorithm>
 #include <charconv>
+#include <string_view>
 #include <utility>
 
 #include "pipeline/intake.h"
-#include "zstream/rest_of_compound.h"
 
 namespace zferry::pipeline {
 namespace {
 
-// None of a question that ZFS has no answer to.
-std::vector<std::string> lines_of(const Question::Answer& answer) {
-  std::vector<std::string> lines;
-  if (!answer.exit.success()) return lines;
-  for (std::size_t at = 0; at < answer.output.size();) {
-    std::size_t end = std::min(answer.output.find('\n', at), answer.output.size());
-    lines.push_back(answer.output.substr(at, end - at));
-    at = end + 1;
+// name and value of each line; none where ZFS had no answer.
+void each_line(const Question::Answer& answer, const std::function<void(std::string_view, std::string_view)>& take) {
+  std::string_view rest = answer.exit.success() ? std::string_view(answer.output) : std::string_view();
+  while (!rest.empty()) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    std::size_t tab = line.find('\t');
+    if (tab != std::string_view::npos) take(line.substr(0, tab), line.substr(tab + 1));
   }
-  return lines;
 }
 
 constexpr int kRevivalsMax = 8;
@@ -76,15 +75,15 @@ void Intake::got_token(const Result<Question::Answer>& answer) {
   // No dataset is no token, where nothing was ever let go of; else ZFS has trouble of its own, and may get over it.
   bool let_go = spool_->checkpoint().number > 0;
   if (!answer->exit.success() && (let_go || released_)) {
-    if (revivals_++ < (let_go ? kRevivalsMax : kUnansweredMax)) return revive_after(settings_.revive_after * 8);
+    if (unanswered_++ < (let_go ? kRevivalsMax : kUnansweredMax)) return revive_after(settings_.revive_after * 8);
     if (let_go)
       return fail(
           {Fault::kConsumerFailed, "ZFS does not say how far it is (see its words above)",
            "run the same command again once it does: the store keeps what it has; if the dataset is gone or its "
            "receive was given up, so is this stream (zferry store prune " +
                settings_.store->folder + ")"});
-    revivals_ = 0;  // it died before ZFS had begun
   }
+  if (answer->exit.success()) unanswered_ = 0;
   if (answer->exit.success() && answer->output.size() > 1) {
     auto token = zstream::decode_resume_token(answer->output);
     if (!token) return fail(token.take_error());
@@ -110,31 +109,45 @@ void Intake::ask_parts() {
   auto told = [this](const Result<Question::Answer>& answer) {
     if (over_) return;
     if (!answer) return fail(answer.error());
-    std::vector<zstream::ResumeToken> tokens;
-    for (const std::string& line : lines_of(*answer))
-      if (auto token = zstream::decode_resume_token(line)) tokens.push_back(std::move(*token));
-    ask_snapshots_below(std::move(tokens));
+    zstream::ReceivedSoFar received;
+    each_line(*answer, [&](std::string_view name, std::string_view value) {
+      if (auto token = zstream::decode_resume_token(value)) received.tokens.emplace(name, std::move(*token));
+    });
+    ask_snapshots_below(std::move(received));
   };
   question_ = std::make_unique<Question>(host_, receive_->ask_tokens_below(session_.open.name),
                                          limits::kZfsAnswerPatience, std::move(told), limits::kZfsAnswerBytesMax);
 }
 
-void Intake::ask_snapshots_below(std::vector<zstream::ResumeToken> tokens) {
-  auto told = [this, tokens = std::move(tokens)](const Result<Question::Answer>& answer) {
+void Intake::ask_snapshots_below(zstream::ReceivedSoFar received) {
+  auto told = [this, received = std::move(received)](const Result<Question::Answer>& answer) mutable {
     if (over_) return;
     if (!answer) return fail(answer.error());
-    std::vector<std::uint64_t> guids;
-    for (const std::string& line : lines_of(*answer)) {
+    each_line(*answer, [&](std::string_view name, std::string_view value) {
       std::uint64_t guid = 0;
-      auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), guid);
-      if (error == std::errc() && end == line.data() + line.size()) guids.push_back(guid);
-    }
-    if (guids.empty()) return start_over();
-    info("the consumer gets what ZFS lacks of " + session_.open.name + ", from the store");
-    launch(std::make_unique<zstream::RestOfCompound>(std::move(guids), tokens));
+      bool number = std::from_chars(value.data(), value.data() + value.size(), guid).ec == std::errc();
+      if (number && name.find('@') != std::string_view::npos) received.snapshots.emplace(name, guid);
+    });
+    if (received.snapshots.empty() && received.tokens.empty()) return start_over();
+    received.place_of = [command = *fills_](const std::string& dataset) { return command.dataset_of(dataset); };
+    auto rest = std::make_shared<zstream::RestOfCompound>(std::move(received));
+    once_synced([this, rest] {
+      info("the consumer gets what ZFS lacks of " + session_.open.name + ", from the store");
+      launch(std::make_unique<zstream::RestOfCompound>(std::move(*rest)));
+    });
   };
   question_ = std::make_unique<Question>(host_, fills_->ask_guids_below(session_.open.name), limits::kZfsAnswerPatience,
                                          std::move(told), limits::kZfsAnswerBytesMax);
+}
+
+// A snapshot can be seen a moment before it is on the disks for good. Where ZFS knows no such command it has no such
+// moment to speak of.
+void Intake::once_synced(std::function<void()> then) {
+  auto synced = [this, then = std::move(then)](const Result<Question::Answer>&) {
+    if (!over_) then();
+  };
+  question_ = std::make_unique<Question>(host_, fills_->sync_pool(session_.open.name), limits::kZfsAnswerPatience,
+                                         std::move(synced));
 }
 
 // Where the tail was let go, the snapshot may be there, whatever became of the consumer or of the process before.
@@ -147,10 +160,12 @@ void Intake::ask_snapshot() {
 // The process before may have died between the consumer's exit and the completion record.
 void Intake::got_guid(const Result<Question::Answer>& answer) {
   if (!answer) return fail(answer.error());
-  const KeptFinal& final = *released_;
+  KeptFinal final = *released_;
   if (!answer->exit.success() || answer->output != std::to_string(final.toguid)) return start_over();
-  info("ZFS has the snapshot: it was complete before this end was started anew");
-  events_.had_it(final);
+  once_synced([this, final] {
+    info("ZFS has the snapshot: it was complete before this end was started anew");
+    events_.had_it(final);
+  });
 }
 
 void Intake::start_over() {

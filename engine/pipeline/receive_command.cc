@@ -75,10 +75,10 @@ Argv ReceiveCommand::ask_token(const std::string& toname) const {
   return argv;
 }
 
-// In words that zfs-fuse knows as well. Datasets have guids too; they are no snapshot's.
+// In words that zfs-fuse knows as well. Datasets and bookmarks are listed too: names tell.
 Argv ReceiveCommand::ask_below(const std::string& toname, const std::string& property) const {
   Argv argv = prefix_;
-  for (const char* word : {"get", "-H", "-p", "-r", "-o", "value"}) argv.emplace_back(word);
+  for (const char* word : {"get", "-H", "-p", "-r", "-o", "name,value"}) argv.emplace_back(word);
   argv.push_back(property);
   // A session's name in place of the stream's says nothing of the sender's.
   argv.push_back(from_at(toname).empty() ? dataset_ : dataset_of(toname));

@@ -22,7 +22,8 @@ class ReceiveCommand {
   std::string dataset_of(const std::string& toname) const;
   // Prints the token, or "-".
   Argv ask_token(const std::string& toname) const;
-  // The same of all that lies below where the stream goes, a line each: of a stream of many snapshots.
+  // The same of all that lies below where the stream goes, a line each, "name<TAB>value": of a stream of many
+  // snapshots.
   Argv ask_tokens_below(const std::string& toname) const;
   Argv ask_guids_below(const std::string& toname) const;
   // Ends when all that the pool has taken is on its disks.

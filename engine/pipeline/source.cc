@@ -436,7 +436,8 @@ Progress Source::progress() const {
   return progress;
 }
 
-Report Source::abandoned() const {
+Report Source::abandoned() {
+  if (core().ending().ok()) clear_marker();  // it was only about to hang up
   Report report = report_;
   report.progress = progress();
   bool open = core().state() == SourceState::kFinalSent;

@@ -28,7 +28,7 @@ class Source {
   void interrupt(int signal_number);
   Progress progress() const;
   // How it stands, for an operator who will not wait for the ending.
-  Report abandoned() const;
+  Report abandoned();
   session::SourceState state() const { return driver_.state(); }
 
  private:
@@ -61,7 +61,7 @@ class Source {
   void warn(const std::string& text) const;
   void info(const std::string& text) const;
   void send_open();
-  wire::EarlierRun earlier_run() const;
+  wire::EarlierRun earlier_run();
   void save_marker();
   void clear_marker();
   void send_final();
@@ -95,7 +95,8 @@ class Source {
   bool whole_ = false;  // the core was told how the input ended
   wire::Open open_;
   std::string marker_;
-  bool marker_in_work_ = false;  // FINAL waits until it is on disk
+  std::optional<std::vector<std::byte>> open_outcome_;  // what the note of an earlier run says: its session's leaf key
+  bool marker_in_work_ = false;                         // FINAL waits until it is on disk
   bool final_waits_ = false;
   bool state_usable_ = true;
   Report report_;

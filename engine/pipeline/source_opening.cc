@@ -36,14 +36,16 @@ void Source::send_open() {
   lane->send(wire::FrameType::kOpen, wire::encode(open_));
 }
 
-wire::EarlierRun Source::earlier_run() const {
+wire::EarlierRun Source::earlier_run() {
   if (!state_usable_) return wire::EarlierRun::kCannotKnow;
   auto marker = host_.files.state().load(marker_);
   if (!marker) {
     warn("the state folder cannot be read: " + marker.error().what);
     return wire::EarlierRun::kCannotKnow;
   }
-  return *marker ? wire::EarlierRun::kOutcomeUnknown : wire::EarlierRun::kNone;
+  if (!*marker) return wire::EarlierRun::kNone;
+  open_outcome_ = std::move(**marker);
+  return wire::EarlierRun::kOutcomeUnknown;
 }
 
 void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
@@ -51,6 +53,14 @@ void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
   Lane* lane = link_.lane(lane_id);
   if (lane == nullptr) return;  // it is gone: the target will be asked again
   if (core().state() == SourceState::kOpening) {
+    // A target keeps what it completed by its own words; the note says which session it was.
+    if (already && open_outcome_ && !std::ranges::equal(*open_outcome_, opened.leaf_key)) {
+      if (Status removed = host_.files.state().remove(marker_); !removed) warn(removed.error().what);
+      return driver_.step(Event::kLocalFailed,
+                          {{Fault::kSessionGone,
+                            "the target remembers another transfer of this stream than the one whose outcome is open",
+                            "look at what the target has; the same command again sends the stream"}});
+    }
     opened_ = opened;
     link_.adopt(*lane, seal::SecretBytes(opened.leaf_key), open_.incarnation);
     link_.set_lanes(settings_.lanes == 0 ? opened.lanes : std::min<std::size_t>(settings_.lanes, opened.lanes));
@@ -72,8 +82,8 @@ void Source::save_marker() {
   if (!open_.nameable) return;
   marker_in_work_ = true;
   auto saved = std::make_shared<Status>();
-  auto job = [saved, &state = host_.files.state(), name = marker_] {
-    *saved = state.save(name, as_bytes("outcome unknown\n"));
+  auto job = [saved, &state = host_.files.state(), name = marker_, key = opened_->leaf_key] {
+    *saved = state.save(name, key);
   };
   host_.workers.run(std::move(job), lifeline_.guard([this, saved] {
     marker_in_work_ = false;

@@ -74,6 +74,8 @@ class Spool {
   bool active() const { return active_ && !lost_; }
   wire::Keep keep() const;
   bool waits_for_room() const { return !waiting_.empty(); }
+  // All that came is in the store, or will be with the next commit.
+  bool all_written() const { return waiting_.empty() && writing_.empty(); }
   bool has(std::uint64_t number) const { return taken_.has(number); }
   std::uint64_t received() const { return taken_.next(); }
   std::uint64_t received_end() const { return taken_.end(); }

@@ -213,12 +213,12 @@ void Target::agree(const wire::Open& open) {
 }
 
 void Target::send_opened(bool already) {
+  report_.progress.stage = already ? "comparing" : "streaming";
   if (opened_lane_ == 0) return send_ack(true);  // it has joined a session that the store had, and wants no more
   Lane* lane = link_.lane(opened_lane_);
   if (lane == nullptr) return;  // the source will ask again
   // It came between a lane that joined and the consumer that was started for that.
   if (!already && stored_ && resumed_run_ != open_.incarnation) return rewind([this] { send_opened(false); });
-  report_.progress.stage = already ? "comparing" : "streaming";
   wire::Opened opened;
   opened.lanes = lanes_;
   opened.hold_s = to_wire_seconds(hold_);

@@ -12,11 +12,6 @@ constexpr std::size_t kStubBytesMax = 64 * limits::KiB;  // with its payload, th
 
 }  // namespace
 
-RestOfCompound::RestOfCompound(std::vector<std::uint64_t> has, std::vector<ResumeToken> tokens)
-    : has_(std::move(has)), tokens_(std::move(tokens)) {
-  std::sort(has_.begin(), has_.end());
-}
-
 Status RestOfCompound::failed(const std::string& why) {
   error_ = Error{Fault::kStreamDamaged, "the rest of the stored stream cannot be made: " + why, {}};
   return *error_;
@@ -83,26 +78,36 @@ Status RestOfCompound::header(ConstBytes bytes, std::vector<std::byte>& out) {
 Status RestOfCompound::begin(const RecordHeader& record, std::vector<std::byte>& out) {
   inside_ = true;
   way_ = Way::kPass;
+  const std::size_t at = std::min(record.toname.find('@'), record.toname.size());
+  const std::string name(record.toname.substr(0, at));
+  if (top_.empty()) {
+    top_ = name;
+    place_ = received_.place_of(name);
+  }
   if (header_kind(record.versioninfo) != kHeaderSubstream) {
     compound_ = true;
     return {};
   }
-  const std::string name(record.toname.substr(0, record.toname.find('@')));
-  if (top_.empty()) top_ = name;
-  if (std::binary_search(has_.begin(), has_.end(), record.toguid)) {
+  const bool below = name == top_ || name.starts_with(top_ + "/");
+  if (!below) {  // nobody knows where that goes
+    put_stub(out);
+    return {};
+  }
+  const std::string here = place_ + name.substr(top_.size());
+  const auto there = received_.snapshots.find(here + std::string(record.toname.substr(at)));
+  if (there != received_.snapshots.end() && there->second == record.toguid && name != going_on_) {
     way_ = Way::kLeaveOut;
     ++left_out_;
     top_begins_ = compound_ && name == top_ && record.payload_bytes <= kStubBytesMax;
     if (top_begins_) stub_.clear();
     return {};
   }
+  going_on_ = name;
   if (name == top_) stub_.clear();  // it stands for itself
   put_stub(out);
-  auto token = std::find_if(tokens_.begin(), tokens_.end(), [&](const ResumeToken& known) {
-    return known.toguid == record.toguid && known.fromguid == record.fromguid;
-  });
-  if (token == tokens_.end()) return {};
-  auto resuming = ResumingStream::begin(StreamContext(), *token);
+  const auto token = received_.tokens.find(here);
+  if (token == received_.tokens.end() || token->second.toguid != record.toguid) return {};
+  auto resuming = ResumingStream::begin(StreamContext(), token->second);
   if (!resuming) return resuming.take_error();
   resuming_ = std::move(*resuming);
   way_ = Way::kResume;

@@ -8,8 +8,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zstream/format.h"
@@ -19,11 +22,19 @@
 
 namespace zferry::zstream {
 
+// What a receiving ZFS has: by name, so that a copy elsewhere, or what has the guid of a snapshot and is none, is not
+// taken for what the stream would make.
+struct ReceivedSoFar {
+  std::map<std::string, std::uint64_t> snapshots;  // "pool/a@one" -> its guid
+  std::map<std::string, ResumeToken> tokens;       // "pool/a" -> of what it keeps a part of
+  // Where a stream goes whose first file system has this name with the sender.
+  std::function<std::string(const std::string& dataset)> place_of;
+};
+
 class RestOfCompound final : public Remainder {
  public:
-  // `has`: the guids of the snapshots that are there, in any order, others than the stream's too. `tokens`: of what ZFS
-  // keeps parts of, of other streams too. The first byte fed is the stream's first.
-  RestOfCompound(std::vector<std::uint64_t> has, std::vector<ResumeToken> tokens);
+  // The first byte fed is the stream's first.
+  explicit RestOfCompound(ReceivedSoFar received) : received_(std::move(received)) {}
   // Errors also: kStreamDamaged: a record that is of no known type, which nobody can step over.
   Status feed(ConstBytes original, std::vector<std::byte>& out) override;
 
@@ -39,8 +50,7 @@ class RestOfCompound final : public Remainder {
   void end_record();
   Status failed(const std::string& why);
 
-  std::vector<std::uint64_t> has_;  // sorted
-  std::vector<ResumeToken> tokens_;
+  ReceivedSoFar received_;
   bool begun_ = false;
   bool compound_ = false;
   bool swapped_ = false;
@@ -53,7 +63,9 @@ class RestOfCompound final : public Remainder {
   std::array<std::byte, kRecordBytes> held_{};  // of a header
   std::size_t held_bytes_ = 0;
   std::uint64_t left_out_ = 0;
-  std::string top_;              // the first file system's name with the sender
+  std::string top_;              // the first file system's name with the sender, ...
+  std::string place_;            // ... and here
+  std::string going_on_;         // a file system of which something is sent: no later snapshot of it is left out
   std::vector<std::byte> stub_;  // BEGIN and its payload of the last snapshot of it that was left out, until it is put
   bool top_begins_ = false;      // the record in hand is that BEGIN
   std::optional<Error> error_;

@@ -1,5 +1,4 @@
-"""Stands in for `zfs` at a target, where there is no ZFS: `zfs receive`, `get`, `list`, and `zpool sync`, as OpenZFS 2.3 behaves, over files in a
-folder.
+"""Stands in for `zfs` at a target, where there is no ZFS: `zfs receive`, `get`, `list`, `zpool sync`, as OpenZFS 2.3 behaves, over files.
 
 What `zfs receive` took counts in transaction groups only: a killed process (here that plays a crash of the machine) keeps what the last
 group on its disks had. While it runs, `receive_resume_token` tells of one group more, which is being written: after a crash an older token
@@ -7,7 +6,7 @@ is back. The end of the input, or a signal that can be caught, keeps every compl
 record where -s was given, and nothing where it was not. The checksum of every record is verified. What a finished receive has become is
 told in one way only (SNAPSHOT.dump), so that one that was resumed can be compared with one that was not.
 
-    FAKE_ZFS_STATE        the folder                         FAKE_ZFS_GROUP_MS     a group at least so often (5000)
+    FAKE_ZFS_STATE        the files' folder                  FAKE_ZFS_GROUP_MS     a group at least so often (5000)
     FAKE_ZFS_GROUP_BYTES  and after so much (no bound)       FAKE_ZFS_RATE         take no more bytes a second
     FAKE_ZFS_CHECK=0      verify no checksum
 

@@ -146,10 +146,15 @@ class LostFinalAck(FerryCase):
             note.write_bytes(text)  # as if it had been killed before it had removed that
             self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "already-received")
         self.assertEqual((room / "log").read_text().split(), [sha256_of(room / "in")], "delivered twice")
+        # A note of another transfer of the same stream, to another dataset say, is no question about this one.
+        note.write_bytes(bytes(reversed(text)))
+        self.check_both(self.ferry(stream=room / "in", consumer=consumer, room=room), "session-gone")
+        self.assertFalse(note.exists(), "the next run sends again")
         # One that cannot know is not told for ever that it was received before.
         note.mkdir()
         self.check_success(self.ferry(stream=room / "in", consumer=consumer, room=room), "applied")
         self.assertEqual(len((room / "log").read_text().split()), 2)
+        note.rmdir()
 
     def test_swallowed(self):
         self.lose_then_rerun("block")

