@@ -87,10 +87,10 @@ void CrashRun::judge_fault(const EndLog& log, bool source) {
     case Fault::kLinkLost: fits = sources_.size() > 1 || targets_.size() > 1 || !journey_.strikes.empty(); break;
     case Fault::kBusy: fits = sources_.size() > 1 || targets_.size() > 1; break;
     case Fault::kOutcomeUnknown: fits = source; break;
-    // Where the store was lost nothing tells a later run that ZFS has the snapshot already.
+    // Where the store was lost nothing tells a later run that ZFS has the snapshot already, or what an orphan leaves.
     case Fault::kConsumerFailed:
       fits = consumer_kills_ > 0 || zfs_forgot_ || journey_.zfs.import_time > Duration(0) ||
-             (journey_.disk_trouble() && zfs_ && zfs_->has_snapshot(guid_));
+             (journey_.disk_trouble() && zfs_ && (zfs_->has_snapshot(guid_) || zfs_->refused > 0));
       break;
     case Fault::kInterrupted: fits = completed_; break;
     // Of a question whether it was received a target that is started anew knows nothing.

@@ -4,10 +4,9 @@ it would have been: guids, contents, properties, encryption roots.
 import os
 import signal
 import subprocess
-import time
 import unittest
 
-from case import VmCase, receivers
+from case import PATIENCE_S, VmCase, receivers
 from pools import zfs
 
 CHILDREN = ("", "/a", "/a/n", "/b")
@@ -25,19 +24,17 @@ class Compound(VmCase):
             zfs("snapshot", "-r", f"{dataset}@{snapshot}")
         return dataset, folder
 
-    def there(self, snapshot):
-        return subprocess.run(["zfs", "list", snapshot], capture_output=True, check=False).returncode == 0
-
     def ferry_with_kills(self, send, receive, kills, limit="600k"):
-        """`kills`: (snapshot, victim): who dies once that is there and some of the next one has come."""
+        """`kills`: (part, victim): who dies once so much of the stream has been acknowledged."""
         room, consumer = self.room(), ["zfs", "receive", "-s", "-u", *receive]
         store = ["--store", f"{room / 'store'}:512M"]
         pair = self.ferry(producer=["zfs", "send", *send], consumer=consumer, room=room, source_extra=["--limit", limit, "--compress", "off"],
                           target_extra=store, finish=False)
         port = pair.target.port
-        for snapshot, victim in kills:
-            self.await_true(lambda name=snapshot: self.there(name), snapshot)
-            time.sleep(0.7)
+        whole = self.stream_size(send)
+        for part, victim in kills:
+            self.assertIsNotNone(pair.source.await_object(
+                lambda o, n=whole * part: o.get("type") == "progress" and o["acked_bytes"] >= n, PATIENCE_S), pair.told())
             self.assertIsNone(pair.source.process.poll(), f"it ended too soon{pair.told()}")
             if victim == "target":
                 self.kill(pair.target)
@@ -68,7 +65,7 @@ class Compound(VmCase):
         dataset, folder = self.make_tree("tree")
         copy = f"{self.second}/tree"
         self.ferry_with_kills(["-R", f"{dataset}@s3"], ["-d", self.second],
-                              [(f"{copy}@s1", "target"), (f"{copy}/a@s1", "consumer"), (f"{copy}/a/n@s2", "target")])
+                              [(0.3, "target"), (0.55, "consumer"), (0.8, "target")])
         self.check_tree(dataset, copy)
         self.check_properties(copy)
         self.compare_tree(dataset, folder, copy)
@@ -77,7 +74,7 @@ class Compound(VmCase):
         """The file system at the top is complete when all dies: its children's keys are its own all the same."""
         dataset, folder = self.make_tree("rawtree", encrypted=True)
         copy = f"{self.second}/new"
-        self.ferry_with_kills(["-w", "-R", f"{dataset}@s3"], [copy], [(f"{copy}@s3", "target"), (f"{copy}/b@s1", "consumer")])
+        self.ferry_with_kills(["-w", "-R", f"{dataset}@s3"], [copy], [(0.6, "target"), (0.85, "consumer")])
         self.check_tree(dataset, copy)
         self.check_properties(copy)
         for child in CHILDREN:
@@ -89,7 +86,7 @@ class Compound(VmCase):
         dataset, folder = self.make_tree("steps")
         copy = f"{self.second}/steps"
         self.carry(["-R", f"{dataset}@s1"], ["-u", copy])
-        self.ferry_with_kills(["-I", "@s1", f"{dataset}@s3"], [copy], [(f"{copy}@s2", "target")], limit="150k")
+        self.ferry_with_kills(["-I", "@s1", f"{dataset}@s3"], [copy], [(0.6, "target")], limit="150k")
         self.check_guid(dataset, copy, *SNAPSHOTS)
         self.carry(["-R", "-I", "@s1", f"{dataset}@s3"], ["-u", "-F", copy])
         self.check_tree(dataset, copy)
