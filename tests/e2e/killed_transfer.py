@@ -201,7 +201,8 @@ class KilledTransfer:
             if self.knew():
                 return True
             self.again(target, "for a source that did not hear of its success")
-        if source.ok and target.killed and target.killed_at > source.ended_at - 1:
+        # The source waits up to 3 s for the target to hang up.
+        if source.ok and target.killed and target.killed_at > source.ended_at - 4:
             self.tally.count("complete: the target was killed when the source knew")
             return True
         if source.ok and target.alive and now - max(source.ended_at, target.end.started_at) > LINGER_S + 2 and target.end.stage != "finishing":
