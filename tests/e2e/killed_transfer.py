@@ -205,7 +205,8 @@ class KilledTransfer:
         if source.ok and target.killed and target.killed_at > source.ended_at - 4:
             self.tally.count("complete: the target was killed when the source knew")
             return True
-        if source.ok and target.alive and now - max(source.ended_at, target.end.started_at) > LINGER_S + 2 and target.end.stage != "finishing":
+        # A busy disk may take its time to write down that the source knows.
+        if source.ok and target.alive and now - max(source.ended_at, target.end.started_at) > LINGER_S + 12 and target.end.stage != "finishing":
             self.again(source, "for a target that did not know of its success")
         for side in (self.listener, self.dialler):
             if side.alive or side.ok or now < side.restart_at:
