@@ -92,6 +92,7 @@ class Intake {
   bool may_revive(const Error& why) const;
   void bury_and_revive(const Error& why);
   void revive_after(Duration delay);
+  void ask(const Argv& argv, std::function<void(const Result<Question::Answer>&)> told);
   void revive();
   void got_token(const Result<Question::Answer>& answer);
   void resume_at(const zstream::ResumeToken& token);

@@ -62,11 +62,16 @@ void Intake::revive_after(Duration delay) {
   }));
 }
 
+// One question at a time.
+void Intake::ask(const Argv& argv, std::function<void(const Result<Question::Answer>&)> told) {
+  question_ =
+      std::make_unique<Question>(host_, argv, limits::kZfsAnswerPatience, std::move(told), limits::kZfsAnswerBytesMax);
+}
+
 void Intake::revive() {
   if (compound() && fills_) return ask_parts();
   if (!receive_) return ask_snapshot();
-  question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), limits::kZfsAnswerPatience,
-                                         [this](const Result<Question::Answer>& answer) { got_token(answer); });
+  ask(receive_->ask_token(session_.open.name), [this](const Result<Question::Answer>& answer) { got_token(answer); });
 }
 
 void Intake::got_token(const Result<Question::Answer>& answer) {
@@ -115,8 +120,7 @@ void Intake::ask_parts() {
     });
     ask_snapshots_below(std::move(received));
   };
-  question_ = std::make_unique<Question>(host_, receive_->ask_tokens_below(session_.open.name),
-                                         limits::kZfsAnswerPatience, std::move(told), limits::kZfsAnswerBytesMax);
+  ask(receive_->ask_tokens_below(session_.open.name), std::move(told));
 }
 
 void Intake::ask_snapshots_below(zstream::ReceivedSoFar received) {
@@ -125,7 +129,8 @@ void Intake::ask_snapshots_below(zstream::ReceivedSoFar received) {
     if (!answer) return fail(answer.error());
     each_line(*answer, [&](std::string_view name, std::string_view value) {
       std::uint64_t guid = 0;
-      bool number = std::from_chars(value.data(), value.data() + value.size(), guid).ec == std::errc();
+      auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), guid);
+      bool number = error == std::errc() && end == value.data() + value.size();
       if (number && name.find('@') != std::string_view::npos) received.snapshots.emplace(name, guid);
     });
     if (received.snapshots.empty() && received.tokens.empty()) return start_over();
@@ -136,25 +141,21 @@ void Intake::ask_snapshots_below(zstream::ReceivedSoFar received) {
       launch(std::make_unique<zstream::RestOfCompound>(std::move(*rest)));
     });
   };
-  question_ = std::make_unique<Question>(host_, fills_->ask_guids_below(session_.open.name), limits::kZfsAnswerPatience,
-                                         std::move(told), limits::kZfsAnswerBytesMax);
+  ask(fills_->ask_guids_below(session_.open.name), std::move(told));
 }
 
 // A snapshot can be seen a moment before it is on the disks for good. Where ZFS knows no such command it has no such
 // moment to speak of.
 void Intake::once_synced(std::function<void()> then) {
-  auto synced = [this, then = std::move(then)](const Result<Question::Answer>&) {
+  ask(fills_->sync_pool(session_.open.name), [this, then = std::move(then)](const Result<Question::Answer>&) {
     if (!over_) then();
-  };
-  question_ = std::make_unique<Question>(host_, fills_->sync_pool(session_.open.name), limits::kZfsAnswerPatience,
-                                         std::move(synced));
+  });
 }
 
 // Where the tail was let go, the snapshot may be there, whatever became of the consumer or of the process before.
 void Intake::ask_snapshot() {
   if (!fills_ || !released_) return start_over();
-  question_ = std::make_unique<Question>(host_, fills_->ask_guid(session_.open.name), limits::kZfsAnswerPatience,
-                                         [this](const Result<Question::Answer>& guid) { got_guid(guid); });
+  ask(fills_->ask_guid(session_.open.name), [this](const Result<Question::Answer>& guid) { got_guid(guid); });
 }
 
 // The process before may have died between the consumer's exit and the completion record.
@@ -191,8 +192,7 @@ void Intake::explain_failure(Error why) {
           answer->output + ") or given up for good (here: " + receive_->give_up_command(session_.open.name) + ")";
     fail(std::move(why));
   };
-  question_ = std::make_unique<Question>(host_, receive_->ask_token(session_.open.name), limits::kZfsAnswerPatience,
-                                         std::move(tell));
+  ask(receive_->ask_token(session_.open.name), std::move(tell));
 }
 
 }  // namespace zferry::pipeline
