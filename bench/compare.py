@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import shlex
 import shutil
 import statistics
@@ -25,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tools" / "lib")]
 import compare_peers as peers  # noqa: E402
 import make_stream  # noqa: E402
-from compare_measure import Memory, Process  # noqa: E402
+from compare_measure import Memory, Process, first_line, machine  # noqa: E402
 
 GIB = 1 << 30
 TIME_LIMIT_S = 900
@@ -59,19 +58,10 @@ def parse_arguments():
     return options
 
 
-def machine():
-    """What the figures depend on."""
-    cpu = next((row.split(":", 1)[1].strip() for row in Path("/proc/cpuinfo").read_text().splitlines()
-                if row.startswith("model name")), platform.machine())
-    memory = int(Path("/proc/meminfo").read_text().split()[1]) / (1 << 20)
-    return {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "memory_gib": round(memory, 1),
-            "kernel": platform.release(), "system": platform.freedesktop_os_release().get("PRETTY_NAME", "?")}
-
-
 def versions(options):
     commands = {"zferry": [options.zferry, "--version"], "ssh": ["ssh", "-V"], "mbuffer": ["mbuffer", "--version"],
                 "openssl": ["openssl", "version"]}
-    return {name: peers.first_line(command) for name, command in commands.items() if shutil.which(command[0])}
+    return {name: first_line(command) for name, command in commands.items() if shutil.which(command[0])}
 
 
 def transfer(peer_class, options, stream, round_name, consumer, output):

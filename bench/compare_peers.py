@@ -1,11 +1,14 @@
-"""The peers of compare.py. Each knows its two command lines; all get the stream on stdin and write to the same kind of consumer.
+"""The peers of compare.py and compare. Each knows its two command lines; all get the stream on stdin and write to the same kind of consumer.
 
 A peer starts its receiving end (which becomes ready to accept), then is asked for the sending end's command. `consumer` is the program at
 the end: for ssh the remote command, for all others a process behind a pipe, so that each peer writes into one pipe and no more.
+Where the two ends run and under which address they meet is its place's matter (compare_place.py): the receiving end puts itself there,
+the sending end is put there by the caller.
 """
 import json
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -14,6 +17,7 @@ import threading
 from pathlib import Path
 
 from compare_measure import Process, wait_listening
+from compare_place import LOOPBACK
 
 
 def free_port():
@@ -22,21 +26,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def first_line(command):
-    """What a program says of its version."""
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = (said.stdout + said.stderr).strip().splitlines()
-    return lines[0] if lines else "?"
-
-
 class Peer:
     """One way to carry a stream. A fresh object is made for every transfer."""
 
     name = "?"
     how = ""
 
-    def __init__(self, options, folder):
-        self.options, self.folder, self.ends = options, Path(folder), []
+    def __init__(self, options, folder, place=LOOPBACK):
+        self.options, self.folder, self.place, self.ends = options, Path(folder), place, []
 
     @classmethod
     def missing(cls, options):
@@ -51,8 +48,13 @@ class Peer:
         """The sending end's command."""
         raise NotImplementedError
 
+    def senders(self):
+        """The sending end as a pipeline, its last command the one that speaks to the other end."""
+        return [self.sender()]
+
     def piped(self, memory, consumer, output, command, **streams):
         """`command` with its stdout in a pipe that `consumer` reads; without a consumer, in `output`."""
+        command = self.place.target(command)
         if not consumer:
             end = Process(command, memory, stdout=output, **streams)
             self.ends.append(end)
@@ -89,7 +91,7 @@ class Bare(Peer):
         wait_listening(self.port, self.piped(memory, consumer, output, command, stdin=subprocess.DEVNULL))
 
     def sender(self):
-        return [self.options.bare_pipe, "send", f"127.0.0.1:{self.port}", self.key]
+        return [self.options.bare_pipe, "send", f"{self.place.address}:{self.port}", self.key]
 
 
 class Zferry(Peer):
@@ -103,7 +105,7 @@ class Zferry(Peer):
     def start_receiver(self, memory, consumer, output):
         self.secret, self.port = self.folder / "secret", None
         subprocess.run([self.options.zferry, "key", "secret", "--out", self.secret], check=True, capture_output=True)
-        command = [self.options.zferry, "recv", "--listen", "127.0.0.1:0", "--secret", self.secret, "--json",
+        command = [self.options.zferry, "recv", "--listen", f"{self.place.address}:0", "--secret", self.secret, "--json",
                    "--state", self.folder / "target", *self.options.zferry_args, *self.store()]
         end = self.piped(memory, consumer, output, command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         said, line = end.popen.stderr, b""
@@ -119,7 +121,7 @@ class Zferry(Peer):
         return []
 
     def sender(self):
-        return [self.options.zferry, "send", f"127.0.0.1:{self.port}", "--secret", self.secret, "--quiet",
+        return [self.options.zferry, "send", f"{self.place.address}:{self.port}", "--secret", self.secret, "--quiet",
                 "--state", self.folder / "source", *self.options.zferry_args, *self.options.zferry_send_args]
 
 
@@ -153,13 +155,13 @@ class Mbuffer(Peer):
                                              stderr=subprocess.DEVNULL))
 
     def sender(self):
-        return ["mbuffer", "-q", *self.options.mbuffer_args, "-O", f"127.0.0.1:{self.port}"]
+        return ["mbuffer", "-q", *self.options.mbuffer_args, "-O", f"{self.place.address}:{self.port}"]
 
 
 class Ssh(Peer):
     """OpenSSH with everything explicit: no configuration file, keys and known hosts of its own. Each session has its own sshd."""
 
-    cipher = "?"
+    cipher = None   # OpenSSH's own choice
 
     @classmethod
     def missing(cls, options):
@@ -168,7 +170,7 @@ class Ssh(Peer):
 
     @property
     def how(self):
-        return f"OpenSSH, {self.cipher}"
+        return f"OpenSSH, {self.cipher or 'default cipher'}"
 
     def start_receiver(self, memory, consumer, output):
         self.port, keys = free_port(), self.folder
@@ -177,23 +179,30 @@ class Ssh(Peer):
                 subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name], check=True)
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         (keys / "authorized").write_text((keys / "user.pub").read_text())
-        (keys / "known").write_text(f"[127.0.0.1]:{self.port} {(keys / 'host.pub').read_text()}")
-        options = [f"ListenAddress=127.0.0.1:{self.port}", f"HostKey={keys}/host", f"AuthorizedKeysFile={keys}/authorized",
+        (keys / "known").write_text(f"[{self.place.address}]:{self.port} {(keys / 'host.pub').read_text()}")
+        options = [f"ListenAddress={self.place.address}:{self.port}", f"HostKey={keys}/host", f"AuthorizedKeysFile={keys}/authorized",
                    "StrictModes=no", "UsePAM=no", "PasswordAuthentication=no", "PermitRootLogin=yes", "PidFile=none",
-                   f"Ciphers={self.cipher}", "Compression=no", "LogLevel=ERROR", "PrintMotd=no", "UseDNS=no"]
+                   *self.ciphers(), "Compression=no", "LogLevel=ERROR", "PrintMotd=no", "UseDNS=no"]
         command = [self.sshd, "-D", "-e", "-f", "/dev/null", *(f"-o{option}" for option in options)]
-        self.daemon = Process(command, memory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.daemon = Process(self.place.target(command), memory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.ends = [self.daemon]
         wait_listening(self.port, self.daemon)
         where = output.name if hasattr(output, "name") else "/dev/null"
-        self.remote = f"exec {' '.join(map(str, consumer or ['cat']))} > {where}"
+        self.remote = self.remote_command(f"{shlex.join(map(str, consumer or ['cat']))} > {where}")
+
+    def remote_command(self, consumer):
+        """What the far shell runs; `consumer` is a command with its redirection."""
+        return f"exec {consumer}"
+
+    def ciphers(self):
+        return [f"Ciphers={self.cipher}"] if self.cipher else []
 
     def sender(self):
         options = ["BatchMode=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={self.folder}/known", "IdentitiesOnly=yes",
                    "GlobalKnownHostsFile=/dev/null", "IdentityAgent=none", "ControlPath=none", "Compression=no",
-                   f"Ciphers={self.cipher}", "LogLevel=ERROR"]
+                   *self.ciphers(), "LogLevel=ERROR"]
         return ["ssh", "-F", "/dev/null", "-T", "-i", self.folder / "user", "-p", str(self.port),
-                *(f"-o{option}" for option in options), "root@127.0.0.1", self.remote]
+                *(f"-o{option}" for option in options), f"root@{self.place.address}", self.remote]
 
     def finish(self, timeout_s):
         """The client's end is the session's end; the daemon is then told to go and takes its children's times with it."""
