@@ -217,6 +217,7 @@ void Console::progress(const Progress& progress, Duration elapsed) {
                           {"elapsed_s", seconds(elapsed)},
                           {"rate_bytes_per_s", rate_},
                           {"lanes", progress.lanes},
+                          {"copied_bytes", progress.copied_bytes},
                           {"bottleneck", bottleneck_name(progress.bottleneck)}};
     object["resume"] = resume_object(progress.resume);
     if (progress.size_hint_bytes > 0) object["size_hint_bytes"] = progress.size_hint_bytes;

@@ -104,10 +104,14 @@ void add_meeting(CLI::App& command, TransferOptions& o) {
 void add_shared(CLI::App& command, TransferOptions& o) {
   add_meeting(command, o);
   command.add_option("--io", o.io, "auto, uring or poll")->type_name("KIND")->capture_default_str();
-  command.add_option("--limit", o.limit, "rate on the link: 10M is bytes a second, 80Mbit is bits")->type_name("RATE");
+  command
+      .add_option("--limit", o.limit,
+                  "rate on the link: 10M is bytes a second, 80Mbit is bits; by time of day: 80M,08:00-18:00=2M; @FILE: "
+                  "what that file says, also when it changes")
+      ->type_name("RATE");
   command
       .add_option("--lanes", o.lanes,
-                  "connections side by side, 1 to 16; the smaller of what both ends say (default: 1)")
+                  "connections side by side, 1 to 16: send: so many, recv: at most so many (default: as many as help)")
       ->check(CLI::Range(1, 16))
       ->option_text("N");
   command
@@ -135,6 +139,10 @@ void add_send(CLI::App& app, TransferOptions& o) {
   add_shared(*send, o);
   send->add_option("--compress", o.compress, "auto, off, or a zstd level 1..12")
       ->type_name("LEVEL")
+      ->capture_default_str();
+  send->add_option("--congestion", o.congestion,
+                   "congestion control: auto (BBR on long links, where the kernel gives it), system, or a name")
+      ->type_name("NAME")
       ->capture_default_str();
   send->add_option("--size", o.size, "the stream's size, for percentages (zfs send -nP tells)")->type_name("BYTES");
   send->add_option("--session", o.session_name,

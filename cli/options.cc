@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
 #include "keys.h"
+#include "rate_schedule.h"
 #include "units.h"
 
 namespace zferry::cli {
@@ -112,11 +114,10 @@ Result<pipeline::MeetingSettings> meeting_settings(const TransferOptions& option
 Result<pipeline::LaneSettings> lane_settings(const TransferOptions& options) {
   pipeline::LaneSettings lane;
   if (!options.limit.empty()) {
-    auto rate = parse_rate(options.limit);
-    if (!rate) return rate.take_error();
-    if (*rate < 1000)
-      return usage("--limit is below 1000 bytes a second", "write it like 10M (bytes a second) or 80Mbit");
-    lane.rate_bytes_per_s = *rate;
+    auto source = rate_source(options.limit);
+    if (!source) return source.take_error();
+    lane.rate_now = *source;
+    lane.rate_bytes_per_s = lane.rate_now().value();
   }
   if (!options.peer_timeout.empty()) {
     auto silence = parse_time(options.peer_timeout);
@@ -174,6 +175,10 @@ Result<SourceSettings> source_settings(const TransferOptions& options) {
     settings.give_up_after = *give_up;
   }
   settings.lanes = static_cast<std::size_t>(options.lanes);
+  auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
+  if (options.congestion.empty() || options.congestion.size() > 15 || !std::ranges::all_of(options.congestion, plain))
+    return usage("--congestion takes auto, system, or a name like bbr or cubic", "leave it out for auto");
+  if (options.congestion != "auto") settings.congestion = options.congestion;
   settings.meeting = std::move(*meeting);
   settings.lane = std::move(*lane);
   settings.pack = *packing;

@@ -21,6 +21,7 @@ struct TransferOptions {
   std::string io = "auto";
   std::string compress = "auto";
   std::string limit;
+  std::string congestion = "auto";
   int lanes = 0;
   std::string peer_timeout;
   std::string state_folder;

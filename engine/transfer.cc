@@ -1,5 +1,9 @@
 #include "transfer.h"
 
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -47,6 +51,10 @@ Result<RunResult> run_end(Settings settings, const RunSettings& run) {
   io::PosixHost& machine = **made;
   if (run.on_backend) run.on_backend(machine.backend_name());
   settings.lane.ciphers = seal::ciphers_by_speed();
+#ifdef M_MMAP_THRESHOLD
+  // What a pool lets go of is the kernel's again at once, rather than a hole in the heap.
+  ::mallopt(M_MMAP_THRESHOLD, limits::kShortBlockBytes);
+#endif
 
   io::Loop& loop = machine.loop();
   auto made_workers = make_workers(worker_count(run.workers), loop);

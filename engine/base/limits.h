@@ -12,10 +12,12 @@ inline constexpr std::size_t KiB = 1024;
 inline constexpr std::size_t MiB = 1024 * KiB;
 
 // The stream and the pipeline.
-inline constexpr std::size_t kBlockBytesMax = 1 * MiB;    // raw bytes of one block; also the length of a leaf
-inline constexpr std::size_t kFrameBytesMax = 256 * KiB;  // plaintext of one frame
-inline constexpr std::size_t kControlBytesMax = 4 * KiB;  // plaintext of any frame that is not DATA
-inline constexpr std::size_t kTailBytes = 2 * 312;        // what the target withholds until FINAL: two END records
+inline constexpr std::size_t kBlockBytesMax = 1 * MiB;     // raw bytes of one block; also the length of a leaf
+inline constexpr std::size_t kFirstBlockBytes = 8 * KiB;   // of a stream; the next ones double
+inline constexpr std::size_t kShortBlockBytes = 64 * KiB;  // on the slowest lanes
+inline constexpr std::size_t kFrameBytesMax = 256 * KiB;   // plaintext of one frame
+inline constexpr std::size_t kControlBytesMax = 4 * KiB;   // plaintext of any frame that is not DATA
+inline constexpr std::size_t kTailBytes = 2 * 312;         // what the target withholds until FINAL: two END records
 inline constexpr std::uint64_t kBlocksMax = std::uint64_t{1} << 62;
 
 // ZFS streams.
@@ -44,8 +46,7 @@ inline constexpr std::chrono::minutes kFrameTimeMax{5};
 inline constexpr std::chrono::seconds kLinger{60};  // a target waits so long for DONE
 
 // Lanes, and getting them back.
-inline constexpr std::size_t kLanesMax = 16;  // of one session
-inline constexpr std::size_t kLanesDefault = 1;
+inline constexpr std::size_t kLanesMax = 16;    // of one session
 inline constexpr std::size_t kDialsMax = 4;     // at a time: less than one address may hold unproved
 inline constexpr std::size_t kVisitorsMax = 4;  // lanes at a target that belong to no session yet
 inline constexpr std::chrono::milliseconds kSuspectAfter{
@@ -69,29 +70,54 @@ inline constexpr std::chrono::seconds kAppliedEvery{5};        // how often ZFS 
 inline constexpr std::chrono::minutes kZfsAnswerPatience{5};   // of `zfs get` and its like
 inline constexpr std::size_t kZfsAnswerBytesMax = 16 * MiB;    // of `zfs get -r`: some 800,000 snapshots
 
-// Memory of one end. The pool holds raw and packed forms of blocks alike; a stored block has one buffer for both. A
-// lane has two sealed blocks at the source; at the target, one that is on its way in.
-inline constexpr std::size_t kPoolBuffers = 48;
-inline constexpr std::size_t kBufferBytes = kBlockBytesMax + 4 * KiB;  // a packed block is never longer than this
+// Memory of one end.
+//
+// A source's pool holds raw and packed forms of blocks alike; a stored block has one buffer for both. A target grants a
+// window of so many bytes of the stream, in blocks of any length; it keeps them packed, with a buffer a lane beyond the
+// window, and unpacks those near its head. What is in the window is on its way, in a kernel, or in the pool: so pools
+// keep but a little of what is free, and the window is counted once, with a quarter more for what the kernel adds. It
+// is some seven times what a link of 1 Gbit/s and 80 ms holds: lanes that recover from losses are so far behind the
+// others (docs/PERFORMANCE.md, "The window").
+inline constexpr std::size_t kWindowBytes = 72 * MiB;
+inline constexpr std::size_t kWindowBlocks = 384;
+inline constexpr std::size_t kSourceBuffers = 88;
+inline constexpr std::size_t kUnderWayLeast = 24 * MiB;  // of a source's pool, whatever the link
+inline constexpr std::size_t kReadAheadBlocks = 8;       // of a source, that have no packed form's room yet
+inline constexpr std::size_t kUnpackedBytes = 8 * MiB;
+inline constexpr std::size_t kBufferBytes = kBlockBytesMax;  // a packed block is never longer than this
+inline constexpr std::size_t kGrainsOfBuffer = 64;   // lengths of buffers are multiples of this part of the longest
+inline constexpr std::size_t kIdleBytes = 16 * MiB;  // of a pool, kept for what comes next
+// A lane has two sealed blocks at the source, and what the kernel sends (by the system's default at most 4 MiB); at the
+// target, two reads of what is on its way in, shorter ones where there are many lanes.
 inline constexpr std::size_t kLaneSendBuffers = 2;
 inline constexpr std::size_t kLaneSendBytes = kBlockBytesMax + 8 * KiB;  // a sealed block
+inline constexpr std::size_t kLaneKernelBytes = 4 * MiB;
 inline constexpr std::size_t kLaneReceiveBuffers = 2;
 inline constexpr std::size_t kLaneReceiveBytes = kBlockBytesMax + 512 * KiB;
-inline constexpr std::size_t kSocketBytesMax = 2 * 16 * MiB;  // kernel buffers of a lane, both directions, at worst
+inline constexpr std::size_t kLongReads = 4;  // lanes that have such; further ones have
+inline constexpr std::size_t kLaneReceiveBytesShort = 2 * kFrameBytesMax;
 // Lanes of no session: they get no blocks; those that are told to go have a small buffer to be heard by.
 inline constexpr std::size_t kGuestBytes = kVisitorsMax * 4 * kFrameBytesMax + (kLanesMax + kVisitorsMax) * 64 * KiB;
 inline constexpr std::size_t kWorkersMax = 16;
-inline constexpr std::size_t kWorkerBytes = 4 * MiB;    // a zstd context at level 3; 12 takes about 30 MiB
-inline constexpr std::size_t kProgramBytes = 24 * MiB;  // code, stacks, allocator slack
+inline constexpr std::size_t kPackerBytes = 7 * MiB;  // a zstd context at level 7 for 1 MiB; at 9 to 12 it takes 13
+inline constexpr std::size_t kUnpackerBytes = 256 * KiB;
+inline constexpr std::size_t kProgramBytes = 20 * MiB;  // code, stacks, allocator slack
 
-inline constexpr std::size_t kEndBytesMax(std::size_t lanes, std::size_t workers) {
-  return kPoolBuffers * kBufferBytes +
-         lanes * (kLaneSendBuffers * kLaneSendBytes + kLaneReceiveBuffers * kLaneReceiveBytes + kSocketBytesMax) +
-         kGuestBytes + workers * kWorkerBytes + kOuterListBytesMax + kProgramBytes;
+inline constexpr std::size_t kSourceBytesMax(std::size_t lanes, std::size_t workers) {
+  return kSourceBuffers * kBufferBytes + lanes * (kLaneSendBuffers * kLaneSendBytes + kLaneKernelBytes) +
+         workers * kPackerBytes + kOuterListBytesMax + kProgramBytes;
+}
+inline constexpr std::size_t kTargetBytesMax(std::size_t lanes, std::size_t workers) {
+  std::size_t long_reads = lanes < kLongReads ? lanes : kLongReads;
+  return kWindowBytes * 5 / 4 + kWindowBlocks * kBlockBytesMax / kGrainsOfBuffer + lanes * kBufferBytes + kIdleBytes +
+         kUnpackedBytes +
+         kLaneReceiveBuffers * (long_reads * kLaneReceiveBytes + (lanes - long_reads) * kLaneReceiveBytesShort) +
+         kGuestBytes + workers * kUnpackerBytes + kOuterListBytesMax + kProgramBytes;
 }
 // A source reads until it knows what its stream is: the first BEGIN with as much of its payload as identifies it must
-// fit the half of the pool that raw blocks have.
-static_assert(kPoolBuffers / 2 * kBlockBytesMax >= kOuterListBytesMax + 2 * kBlockBytesMax);
-static_assert(kEndBytesMax(1, 4) <= 192 * MiB, "one lane must fit the promise of 192 MiB an end");
+// fit what a source may hold at first.
+static_assert(kUnderWayLeast >= kOuterListBytesMax + 2 * kBlockBytesMax);
+static_assert(kSourceBytesMax(4, 4) <= 192 * MiB && kTargetBytesMax(4, 4) <= 192 * MiB,
+              "four lanes must fit the promise of 192 MiB an end; more are dialled where a long link gains by them");
 
 }  // namespace zferry::limits

@@ -1,6 +1,6 @@
-// BufferPool: the blocks' memory, a fixed number of buffers of one size, made at first use and kept. This is the
-// back-pressure of a pipeline: who gets no buffer waits. docs/ARCHITECTURE.md, "Memory". Threading: take() and the
-// return of a buffer from any thread.
+// BufferPool: the blocks' memory, a fixed amount of it, in buffers that are made at first use and kept for others of
+// their length. This is the back-pressure of a pipeline: who gets no buffer waits. docs/ARCHITECTURE.md, "Memory".
+// Threading: take() and the return of a buffer from any thread.
 #pragma once
 
 #include <functional>
@@ -22,22 +22,28 @@ struct Slice {
 
 class BufferPool {
  public:
+  // So many buffers of the longest kind, or more of shorter ones.
   BufferPool(std::size_t buffers, std::size_t buffer_bytes);
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // Null when all are in use; on_return is then called once, from whatever thread gives one back.
-  Buffer take();
+  // A buffer of at least so many bytes, up to a grain more (0: of the longest kind). Null when too much is in use;
+  // on_return is then called once, from whatever thread gives one back.
+  Buffer take(std::size_t bytes = 0);
   // take() for a job that may outlive this object.
-  std::function<Buffer()> taker() const;
+  std::function<Buffer(std::size_t bytes)> taker() const;
   void set_on_return(std::function<void()> on_return);
+  // From now on no more than so many bytes are given out, whatever there could be: what is read far ahead of its use
+  // is cold again by then.
+  void set_limit(std::size_t bytes);
+  std::size_t buffers() const;  // of the longest kind, in all
   std::size_t free_buffers() const;
   std::size_t buffer_bytes() const;
 
  private:
   struct State;
-  static Buffer take_from(const std::shared_ptr<State>& state);
+  static Buffer take_from(const std::shared_ptr<State>& state, std::size_t bytes);
 
   std::shared_ptr<State> state_;
 };

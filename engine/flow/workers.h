@@ -18,6 +18,7 @@ class Workers {
   virtual ~Workers() = default;
   // Jobs start in this order. Called on the loop.
   virtual void run(std::function<void()> job, std::function<void()> done) = 0;
+  virtual std::size_t count() const { return 1; }
 };
 
 class ThreadWorkers final : public Workers {
@@ -27,6 +28,7 @@ class ThreadWorkers final : public Workers {
   // Waits for the jobs that run; those that have not started are dropped, with their `done`.
   ~ThreadWorkers() override;
   void run(std::function<void()> job, std::function<void()> done) override;
+  std::size_t count() const override { return threads_.size(); }
 
  private:
   struct Task {

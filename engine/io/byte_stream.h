@@ -8,13 +8,32 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace zferry::io {
+
+// What the kernel knows of a connection. Fields that it does not tell are zero.
+struct LinkFacts {
+  Duration rtt{0};
+  Duration rtt_min{0};
+  std::uint64_t acked_bytes = 0;  // of ours, by the other end's kernel
+  Duration buffer_limited{0};     // how long the send buffer was what held us back
+  std::size_t send_buffer_bytes = 0;
+  std::string congestion;  // the algorithm's name
+};
+// What an end would like of its connection; what the kernel does not know or allow is left as it is.
+struct LinkWishes {
+  std::string congestion;             // empty: as it is
+  std::size_t send_buffer_bytes = 0;  // at least; 0: as it is
+  std::size_t unsent_bytes = 0;       // that may wait in the kernel before they can go; 0: as it is
+};
 
 using SizeDone = std::function<void(Result<std::size_t>)>;
 
@@ -34,6 +53,9 @@ class ByteStream {
   virtual void sync(std::function<void(Status)> done) { done({}); }
   // Bytes written to a pipe that its reader has not taken yet; 0 where that cannot be known.
   virtual std::size_t unread() const = 0;
+  // Nothing where this is no connection, or nothing is known of it.
+  virtual std::optional<LinkFacts> link_facts() const { return {}; }
+  virtual void wish(const LinkWishes&) {}
   // "192.0.2.7:9443", "[2001:db8::1]:9443", "standard input": for messages and for limits per address.
   virtual std::string name() const = 0;
 };

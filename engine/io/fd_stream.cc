@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "io/aside.h"
+#include "io/tcp_facts.h"
 
 namespace zferry::io {
 
@@ -78,6 +79,15 @@ void FdStream::sync(std::function<void(Status)> done) {
     };
   };
   run_aside(loop_.mailbox(), std::move(work));
+}
+
+std::optional<LinkFacts> FdStream::link_facts() const {
+  if (!traits_.link) return std::nullopt;
+  return tcp_facts(fd_.get());
+}
+
+void FdStream::wish(const LinkWishes& wishes) {
+  if (traits_.link) tcp_wish(fd_.get(), wishes);
 }
 
 std::size_t FdStream::unread() const {

@@ -27,6 +27,8 @@ class FdStream final : public ByteStream {
   void shutdown_write() override;
   void sync(std::function<void(Status)> done) override;
   std::size_t unread() const override;
+  std::optional<LinkFacts> link_facts() const override;
+  void wish(const LinkWishes& wishes) override;
   std::string name() const override { return traits_.name; }
   int fd() const { return fd_.get(); }
 

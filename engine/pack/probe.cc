@@ -23,6 +23,7 @@ constexpr std::size_t kLeastSavingShift = 5;  // 1/32
 
 struct Sample {
   std::size_t repetitive_lines = 0;
+  std::size_t constant_lines = 0;
   std::array<std::uint32_t, 256> counts{};  // of each byte value, over all lines
 };
 
@@ -44,6 +45,7 @@ Sample sample_lines(ConstBytes raw) {
       ++sample.counts[value];
     }
     sample.repetitive_lines += repeats >= kRepeatsMin;
+    sample.constant_lines += repeats == kLineBytes - 1;
   }
   return sample;
 }
@@ -74,12 +76,13 @@ bool pieces_pack(ConstBytes raw) {
 
 }  // namespace
 
-bool worth_packing(ConstBytes raw) {
-  if (raw.size() < kShortBytes) return true;
+Texture texture_of(ConstBytes raw) {
+  if (raw.size() < kShortBytes) return Texture::kText;
   static_assert(kShortBytes / kLines >= kLineBytes && kShortBytes / kPieces >= kPieceBytes);
   const Sample sample = sample_lines(raw);
-  if (sample.repetitive_lines >= kRepetitiveLinesMin) return true;
-  return !uniform(sample) && pieces_pack(raw);
+  if (sample.constant_lines >= kLines / 2) return Texture::kSparse;
+  if (sample.repetitive_lines >= kRepetitiveLinesMin) return Texture::kText;
+  return !uniform(sample) && pieces_pack(raw) ? Texture::kText : Texture::kDense;
 }
 
 }  // namespace zferry::pack

@@ -17,8 +17,8 @@ bool names(const wire::Ack& ack, std::uint64_t number) {
 
 }  // namespace
 
-void Flight::add(const wire::Block& header, flow::Slice packed, std::uint64_t lane) {
-  aboard_.emplace(header.number, Aboard{header, std::move(packed), lane});
+void Flight::add(const wire::Block& header, flow::Slice packed, std::uint64_t lane, TimePoint now) {
+  aboard_.emplace(header.number, Aboard{header, std::move(packed), lane, now});
 }
 
 void Flight::let_go(std::uint64_t below) {
@@ -36,9 +36,17 @@ void Flight::acknowledge(const wire::Ack& ack) {
   let_go(stored ? ack.durable : ack.received);
   for (auto& [number, block] : aboard_) {
     if (!names(ack, number)) continue;
-    block.there = true;
+    if (!std::exchange(block.there, true)) note_overtaking(number, block.since);
     if (!stored) block.packed = {};
     homeless_.erase(number);
+  }
+}
+
+// A block has arrived: those before it that went earlier, and have not, are late.
+void Flight::note_overtaking(std::uint64_t number, TimePoint since) {
+  for (auto& [other, block] : aboard_) {
+    if (other >= number) break;
+    if (!block.there && block.since < since) ++block.overtaken_by;
   }
 }
 
@@ -63,6 +71,19 @@ void Flight::lane_lost(std::uint64_t lane, std::uint64_t unwritten) {
     unwritten -= kept;
     sent_again_bytes_ += block.packed.bytes.size() - kept;
   }
+}
+
+std::optional<Flight::Passenger> Flight::take_copy(std::uint64_t lane, TimePoint late, std::size_t overtaken_by) {
+  for (auto& [number, block] : aboard_) {
+    if (block.there || homeless_.contains(number)) continue;
+    if (block.since > late) return std::nullopt;  // and those behind it went later still, but for what lost its lane
+    if (block.copied || block.lane == lane) continue;
+    if (block.overtaken_by < overtaken_by) continue;
+    block.copied = true;
+    copied_bytes_ += block.packed.bytes.size();
+    return Passenger{block.header, block.packed};
+  }
+  return std::nullopt;
 }
 
 Flight::Passenger Flight::take_homeless(std::uint64_t lane) {

@@ -8,6 +8,8 @@ namespace {
 
 constexpr int kFruitlessMax = 100;  // questions in a row that let nothing go, while all waits for room
 
+Error beyond_credit() { return {Fault::kProtocol, "the source sent a block beyond its credit", {}}; }
+
 }  // namespace
 
 Intake::Intake(Host& host, const TargetSettings& settings, Events events)
@@ -110,12 +112,13 @@ void Intake::launch(std::unique_ptr<zstream::Remainder> rest) {
 }
 
 void Intake::take(const wire::Block& header, flow::Slice packed) {
+  const std::uint64_t end = header.offset + header.raw_bytes;
   if (!spooling()) {
-    if (pipeline_) pipeline_->take(header, std::move(packed));
-    return;
+    if (!pipeline_) return;
+    if (end > pipeline_->credit_bytes()) return events_.broke(beyond_credit());
+    return pipeline_->take(header, std::move(packed));
   }
-  if (header.number >= granted_)
-    return events_.broke({Fault::kProtocol, "the source sent a block beyond its credit", {}});
+  if (header.number >= granted_ || end > granted_bytes_) return events_.broke(beyond_credit());
   if (header.raw_bytes > session_.open.block_bytes_max)
     return events_.broke({Fault::kProtocol, "a block is longer than was agreed", {}});
   if (spool_->has(header.number)) return;
@@ -128,7 +131,10 @@ void Intake::take(const wire::Block& header, flow::Slice packed) {
 wire::Ack Intake::ack() {
   wire::Ack ack;
   if (!pipeline_ && !spooling()) return ack;
-  if (pipeline_) ack = {pipeline_->received(), pipeline_->delivered(), pipeline_->credit(), pipeline_->beyond()};
+  if (pipeline_) {
+    ack = {pipeline_->received(), pipeline_->delivered(), pipeline_->credit(), pipeline_->beyond()};
+    ack.credit_bytes = std::min(pipeline_->credit_bytes(), wire::kNoEnd);
+  }
   if (!spool_) return ack;
   ack.keep = spool_->keep();
   ack.life = spool_->life();
@@ -136,8 +142,13 @@ wire::Ack Intake::ack() {
   ack.received = spool_->received();
   ack.delivered = std::min(ack.delivered, ack.received);
   ack.durable = spool_->durable();
-  if (pipeline_) granted_ = std::max(granted_, std::min(pipeline_->credit(), spool_->kept() + window()));
+  if (pipeline_) {
+    granted_ = std::max(granted_, std::min(pipeline_->credit(), spool_->kept() + window().blocks));
+    std::uint64_t kept = spool_->kept_bytes() ? *spool_->kept_bytes() + window().bytes : wire::kNoEnd;
+    granted_bytes_ = std::max(granted_bytes_, std::min({pipeline_->credit_bytes(), kept, wire::kNoEnd}));
+  }
   ack.credit = granted_;
+  ack.credit_bytes = granted_bytes_;
   ack.beyond.assign((spool_->received_end() - ack.received + 63) / 64, 0);
   for (std::uint64_t number = ack.received; number < spool_->received_end(); ++number)
     if (spool_->has(number))

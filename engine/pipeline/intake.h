@@ -66,7 +66,7 @@ class Intake {
   bool has_pipeline() const { return pipeline_ != nullptr; }
 
  private:
-  std::size_t window() const { return std::max<std::size_t>(settings_.pool_buffers / 2 - 2, 2); }
+  ReceivePipeline::Window window() const { return {settings_.window_blocks, settings_.window_bytes}; }
   bool spooling() const { return spool_ && spool_->active(); }
   Status check_capacity() const;
   // Calls `f` unless the pipeline of now was buried meanwhile. (Its address would not tell: the next one may have it.)
@@ -137,13 +137,14 @@ class Intake {
   bool full_told_ = false;
   bool can_sync_ = true;  // until it is known not to
   int fruitless_ = 0;
-  std::uint64_t launches_ = 0;     // of pipelines
-  std::function<void()> gone_;     // drop() waits for a consumer that dies
-  std::uint64_t granted_ = 0;      // blocks below may come
-  std::uint64_t launched_at_ = 0;  // the first block of this consumer
-  std::uint64_t furthest_ = 0;     // blocks below were delivered to one that died
-  int unanswered_ = 0;             // questions in a row of where ZFS is
-  int revivals_ = 0;               // since the consumer last took something
+  std::uint64_t launches_ = 0;       // of pipelines
+  std::function<void()> gone_;       // drop() waits for a consumer that dies
+  std::uint64_t granted_ = 0;        // blocks below may come,
+  std::uint64_t granted_bytes_ = 0;  // that end here or before
+  std::uint64_t launched_at_ = 0;    // the first block of this consumer
+  std::uint64_t furthest_ = 0;       // blocks below were delivered to one that died
+  int unanswered_ = 0;               // questions in a row of where ZFS is
+  int revivals_ = 0;                 // since the consumer last took something
   std::unique_ptr<Question> question_;
   std::unique_ptr<Question> applied_question_;
   zstream::SettledToken settled_;

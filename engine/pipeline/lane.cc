@@ -8,7 +8,7 @@
 namespace zferry::pipeline {
 
 Lane::Lane(Host& host, const LaneSettings& settings, std::uint64_t id, EstablishedLane established,
-           flow::BufferPool& pool, LaneEvents events, std::shared_ptr<Pacer> pacer)
+           flow::BufferPool& pool, LaneEvents events, std::shared_ptr<Pacer> pacer, bool long_reads)
     : host_(host),
       settings_(settings),
       id_(id),
@@ -57,7 +57,7 @@ Lane::Lane(Host& host, const LaneSettings& settings, std::uint64_t id, Establish
     if (sender_->idle()) closed();
   };
   receiver_ = std::make_unique<LaneReceiver>(host, settings, *stream_, std::move(established.opener), pool,
-                                             std::move(receiving));
+                                             std::move(receiving), long_reads);
 }
 
 Lane::~Lane() { host_.loop.cancel(beat_); }
@@ -83,6 +83,13 @@ void Lane::send_block(const wire::Block& block, flow::Slice packed) {
   sender_->send_block(block, std::move(packed));
 }
 
+void Lane::set_pace(double bytes_per_s) {
+  constexpr double kUnsentTime = 0.03;  // s
+  auto unsent = static_cast<std::size_t>(bytes_per_s * kUnsentTime);
+  wish({{}, 0, std::clamp<std::size_t>(unsent, limits::kUnsentBytes / 16, limits::kUnsentBytes)});
+  sender_->set_room(static_cast<std::size_t>(bytes_per_s * kUnsentTime));
+}
+
 bool Lane::idle() const { return sender_->idle(); }
 void Lane::drop_waiting_blocks() { sender_->drop_waiting_blocks(); }
 
@@ -94,6 +101,11 @@ void Lane::close() {
 
 std::uint64_t Lane::sent_bytes() const { return sender_->sent_bytes(); }
 std::uint64_t Lane::unwritten_bytes() const { return sender_->unwritten_bytes(); }
+std::uint64_t Lane::acked_bytes() const {
+  auto facts = stream_->link_facts();
+  return facts && facts->acked_bytes > 0 ? std::min(facts->acked_bytes, sent_bytes()) : sent_bytes();
+}
+
 void Lane::welcome_blocks(bool welcome) { receiver_->welcome_blocks(welcome); }
 void Lane::go_deaf() { receiver_->go_deaf(); }
 std::uint64_t Lane::received_bytes() const { return receiver_->received_bytes(); }

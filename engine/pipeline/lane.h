@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/lifeline.h"
@@ -36,13 +37,16 @@ class LaneReceiver;
 class Lane {
  public:
   // `id` tells the lanes of an end apart; `pool` gives the buffers of the blocks that come in; `pacer` is shared
-  // by the lanes of a session (its own by the settings' rate where none is given).
+  // by the lanes of a session (its own by the settings' rate where none is given). `long_reads`: it reads a block at
+  // a time, at the cost of its memory.
   Lane(Host& host, const LaneSettings& settings, std::uint64_t id, EstablishedLane established, flow::BufferPool& pool,
-       LaneEvents events, std::shared_ptr<Pacer> pacer = nullptr);
+       LaneEvents events, std::shared_ptr<Pacer> pacer = nullptr, bool long_reads = true);
   ~Lane();
   void start();
   // Queues a control frame behind what is queued already. Only what the protocol bounds in number may be sent so.
   void send(wire::FrameType type, const wire::Message& message);
+  // So fast it is: how much may wait for it goes by that.
+  void set_pace(double bytes_per_s);
   // True when a block would not wait long behind others.
   bool has_room() const;
   // Queues a block; `packed` is held until it is sealed. REQUIRES: has_room().
@@ -66,6 +70,10 @@ class Lane {
   // Of blocks that were given to the lane: not in the kernel's hands yet.
   std::uint64_t unwritten_bytes() const;
   std::uint64_t received_bytes() const;
+  // Of those that were sent: the other end's kernel has them. Where the kernel does not tell: as sent.
+  std::uint64_t acked_bytes() const;
+  std::optional<io::LinkFacts> link_facts() const { return stream_->link_facts(); }
+  void wish(const io::LinkWishes& wishes) { stream_->wish(wishes); }
   const std::string& peer() const { return peer_; }
   seal::Cipher cipher() const { return cipher_; }
   const Principal& principal() const { return principal_; }

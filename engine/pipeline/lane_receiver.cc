@@ -20,7 +20,7 @@ Result<std::size_t> FrameOpener::open(ConstBytes bytes, std::vector<Arrival>& ou
   while (taken < bytes.size()) {
     // More than the window's blocks may be on their way: copies of what another lane brings as well. They wait here,
     // never the window's own: the pool has a buffer a lane beyond the window.
-    if (block_ && !buffer_) buffer_ = take_buffer_();
+    if (block_ && !buffer_) buffer_ = take_buffer_(block_->packed_bytes);
     if (block_ && !buffer_) return taken;
     ConstBytes header = bytes.subspan(taken, wire::kFrameHeaderBytes);
     Result<wire::FrameHeader> frame = wire::decode_frame_header(header);
@@ -71,12 +71,13 @@ Status FrameOpener::open_data(ConstBytes header, ConstBytes sealed, std::vector<
 }
 
 LaneReceiver::LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStream& stream,
-                           std::unique_ptr<seal::Opener> opener, flow::BufferPool& pool, Events events)
+                           std::unique_ptr<seal::Opener> opener, flow::BufferPool& pool, Events events, bool long_reads)
     : host_(host),
       settings_(settings),
       stream_(stream),
       opener_(std::make_shared<FrameOpener>(std::move(opener), pool)),
       roomy_(pool.buffer_bytes() > 0),
+      long_reads_(long_reads),
       events_(std::move(events)),
       current_(std::make_shared<std::vector<std::byte>>(buffer_bytes())),
       other_(std::make_shared<std::vector<std::byte>>(buffer_bytes())) {}

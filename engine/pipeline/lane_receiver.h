@@ -44,7 +44,7 @@ class FrameOpener {
   Status begin_block(const std::vector<std::byte>& message);
 
   std::unique_ptr<seal::Opener> opener_;
-  std::function<flow::Buffer()> take_buffer_;
+  std::function<flow::Buffer(std::size_t)> take_buffer_;
   std::size_t block_bytes_max_;  // 0: this end takes no blocks
   std::atomic<bool> blocks_welcome_{true};
   std::optional<wire::Block> block_;  // the one that DATA belongs to
@@ -62,7 +62,7 @@ class LaneReceiver {
     std::function<void()> ended;        // the peer hung up
   };
   LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStream& stream, std::unique_ptr<seal::Opener> opener,
-               flow::BufferPool& pool, Events events);
+               flow::BufferPool& pool, Events events, bool long_reads = true);
   void start() { read_more(); }
   // Lanes of no session get no memory for blocks. At first they are welcome.
   void welcome_blocks(bool welcome);
@@ -86,7 +86,8 @@ class LaneReceiver {
   const LaneSettings& settings_;
   io::ByteStream& stream_;
   std::shared_ptr<FrameOpener> opener_;
-  bool roomy_;  // blocks come: the buffers are as long as one
+  bool roomy_;       // blocks come: the buffers are as long as one,
+  bool long_reads_;  // unless there are many lanes
   Events events_;
   Memory current_;  // being filled
   Memory other_;    // being opened, or spare

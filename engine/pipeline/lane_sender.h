@@ -29,7 +29,13 @@ class LaneSender {
   LaneSender(Host& host, const LaneSettings& settings, io::ByteStream& stream, std::unique_ptr<seal::Sealer> sealer,
              std::shared_ptr<Pacer> pacer, Events events);
   void send(wire::FrameType type, const wire::Message& message);
-  bool has_room() const { return blocks_waiting_ + blocks_sealed_ < static_cast<int>(limits::kLaneSendBuffers); }
+  // A block more while another one is being sealed or written, unless that would wait longer than the lane's pace
+  // allows: on a slow lane it had better go on another.
+  bool has_room() const {
+    int blocks = blocks_waiting_ + blocks_sealed_;
+    return blocks < static_cast<int>(limits::kLaneSendBuffers) && (blocks == 0 || unwritten_bytes() <= room_bytes_);
+  }
+  void set_room(std::size_t bytes) { room_bytes_ = bytes; }
   void send_block(const wire::Block& block, flow::Slice packed);
   void drop_waiting_blocks();
   bool idle() const { return queue_.empty() && !sealing_ && sealed_.empty() && !writing_; }
@@ -71,6 +77,7 @@ class LaneSender {
   bool sealing_ = false;
   bool writing_ = false;
   std::size_t written_of_head_ = 0;
+  std::size_t room_bytes_ = limits::kLaneSendBuffers * limits::kBlockBytesMax;  // until its pace is known
   std::uint64_t sent_bytes_ = 0;
   Lifeline lifeline_;
 };

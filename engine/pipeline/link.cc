@@ -6,8 +6,6 @@
 namespace zferry::pipeline {
 namespace {
 
-constexpr Duration kLookAgain = std::chrono::milliseconds(500);
-
 std::string for_so_long(Duration time) {
   auto whole = static_cast<long>(seconds(time));
   if (whole >= 2 * 3600) return std::to_string(whole / 3600) + " h";
@@ -32,9 +30,25 @@ Link::Link(Host& host, const MeetingSettings& meeting, const LaneSettings& lane,
 Link::~Link() {
   host_.loop.cancel(dial_timer_);
   host_.loop.cancel(patience_timer_);
+  host_.loop.cancel(rate_timer_);
+}
+
+// The limit may go by the hour, or stand in a file that somebody changes.
+void Link::look_at_rate() {
+  if (!settings_.rate_now) return;
+  rate_timer_ = host_.loop.after(std::chrono::seconds(1), lifeline_.guard([this] { look_at_rate(); }));
+  auto rate = settings_.rate_now();
+  std::string trouble = rate ? "" : rate.error().what;
+  if (std::exchange(rate_trouble_, trouble) != trouble && !trouble.empty() && notices_.warning)
+    notices_.warning(trouble + "; the limit stays as it was");
+  if (!rate || *rate == pacer_->rate()) return;
+  pacer_->set_rate(*rate);
+  if (notices_.info)
+    notices_.info(*rate == 0 ? "no limit from now on" : "the limit is " + std::to_string(*rate) + " bytes a second");
 }
 
 void Link::start() {
+  look_at_rate();
   if (!meeting_.listen) return dial();
   Reception::Events events;
   events.busy = [this](bool joins) { return busy(joins); };
@@ -82,7 +96,8 @@ void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
 // Asked before anybody has proved anything: the proof is judged by admit().
 bool Link::busy(bool joins) const {
   if (closing_ || over_) return true;
-  if (joins && ticket_) return count(Standing::kMember) + count(Standing::kJoining) >= 2 * lanes_;
+  if (joins && ticket_)
+    return count(Standing::kMember) + count(Standing::kJoining) >= 2 * std::max(lanes_, lanes_most_);
   if (role_ == wire::Role::kSource) return healthy() > 0;
   return count(Standing::kVisitor) >= limits::kVisitorsMax;
 }
@@ -157,7 +172,10 @@ Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
       refuse(*place->lane, {Fault::kProtocol, "a block came on a lane of no session", {}});
   };
   events.room = [this] { events_.room(); };
-  events.drained = [this] { events_.drained(); };
+  events.drained = [this, id] {
+    if (Place* place = find(id); place->standing == Standing::kRetiring) return say_goodbye(*place);
+    events_.drained();
+  };
   events.broke = [this, id](Error why) {
     Place* place = find(id);
     if (place->standing == Standing::kLeaving) return;
@@ -166,7 +184,8 @@ Lane& Link::add(EstablishedLane lane, Standing standing, bool joined) {
   };
   events.lost = [this, id](Error why) { lane_over(id, std::move(why)); };
   events.closed = [this, id] { lane_over(id, {}); };
-  auto made = std::make_unique<Lane>(host_, settings_, id, std::move(lane), pool_, std::move(events), pacer_);
+  auto made = std::make_unique<Lane>(host_, settings_, id, std::move(lane), pool_, std::move(events), pacer_,
+                                     places_.size() < limits::kLongReads);
   Place& place = places_.emplace_back(Place{std::move(made), standing, joined, false});
   if (standing != Standing::kMember && standing != Standing::kJoining) place.lane->welcome_blocks(false);
   place.lane->start();
@@ -186,6 +205,7 @@ void Link::bound_stay(std::uint64_t id, Standing standing) {
 
 void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
   bool newer = ticket_ && ticket_->incarnation() != incarnation;
+  if (newer) lanes_serial_ = 0;
   ticket_ = std::make_shared<const Ticket>(leaf_key, incarnation);
   of_store_ = false;
   principal_ = lane.principal();
@@ -255,15 +275,19 @@ void Link::got_message(std::uint64_t id, wire::FrameType type, ConstBytes bytes)
   if (place.standing == Standing::kLeaving || over_) return;
   if (place.joined && !std::exchange(place.spoke, true) && refused_by_peer(place, type, bytes)) return;
   if (place.standing == Standing::kJoining) {
+    Lane& lane = *place.lane;
     place.standing = Standing::kMember;
     came_up(*place.lane);
     settle();
     // Its first word, which says what is there, before anything is given to it.
     events_.message(*place.lane, type, bytes);
     events_.joined(*place.lane);
+    if (meeting_.listen && ticket_) say_lanes(&lane, false);  // the target may be one that was started anew
     return keep_up();
   }
   if (place.standing == Standing::kMember) settle();
+  if (type == wire::FrameType::kLanes && role_ == wire::Role::kTarget && place.standing == Standing::kMember)
+    return got_lanes(place, bytes);
   events_.message(*place.lane, type, bytes);
 }
 
@@ -298,15 +322,17 @@ void Link::lane_over(std::uint64_t id, std::optional<Error> lost) {
   Lane& lane = *found->lane;
   gone_statistics_.sent_bytes += lane.sent_bytes();
   gone_statistics_.received_bytes += lane.received_bytes();
+  gone_statistics_.acked_bytes += lane.acked_bytes();
   if (standing == Standing::kMember) last_heard_ = std::max(last_heard_, lane.heard());
   gone_.splice(gone_.end(), places_, found);
   host_.loop.post(lifeline_.guard([this] { gone_.clear(); }));
   if (closing_) return report_closed();
   if (over_) return;
+  bool was_lost = lost.has_value();
   Error why = lost ? std::move(*lost) : Error{Fault::kLinkLost, lane.peer() + " hung up", {}};
-  if (standing != Standing::kLeaving) last_error_ = why;
+  if (standing != Standing::kLeaving && was_lost) last_error_ = why;
   if (standing == Standing::kVisitor) events_.visitor_left(lane.peer());
-  if (standing == Standing::kMember) {
+  if (standing == Standing::kMember || (standing == Standing::kRetiring && was_lost)) {
     if (!goodbye_) ++gone_statistics_.lanes_lost;
     events_.lane_lost(lane);
     if (count(Standing::kMember) == 0) went_down(std::move(why));
@@ -405,81 +431,6 @@ void Link::report_closed() {
   host_.loop.post(lifeline_.guard([this] { events_.closed(); }));
 }
 
-// ---- Keeping as many as are wanted.
-
-std::size_t Link::wanted() const { return ticket_ ? lanes_ : 1; }
-
-bool Link::silent(const Lane& lane) const {
-  Duration suspect_after = std::min<Duration>(limits::kSuspectAfter, settings_.silence_max / 2);
-  return host_.loop.now() - lane.heard() >= suspect_after;
-}
-
-std::size_t Link::count(Standing standing) const {
-  auto of_it = [standing](const Place& place) { return place.standing == standing; };
-  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), of_it));
-}
-
-std::size_t Link::healthy() const {
-  auto good = [this](const Place& place) {
-    return (place.standing == Standing::kMember || place.standing == Standing::kJoining) && !silent(*place.lane);
-  };
-  return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), good));
-}
-
-void Link::set_lanes(std::size_t lanes) {
-  lanes_ = lanes;
-  keep_up();
-}
-
-// While no lane lives, one scout at a time looks whether there is a way, a new one each second however long the last
-// one takes: its SYN may have been lost just before the link came back. Then all that are missing are dialled.
-void Link::keep_up() {
-  if (meeting_.listen || closing_ || over_ || !met_) return;
-  TimePoint now = host_.loop.now();
-  if (!down_ && now - up_since_ >= limits::kSuspectAfter) settle();
-  std::size_t alive = healthy();
-  // Without patience nothing is dialled in place of a lane that may be slow only: it is waited for.
-  if (alive == 0 && patience_ <= Duration(0)) return look_again(kLookAgain);
-  auto is_young = [now](const auto& dial) { return now - dial->begun() < limits::kRedialMost; };
-  auto young = static_cast<std::size_t>(std::count_if(dials_.begin(), dials_.end(), is_young));
-  std::size_t missing = alive == 0 ? 1 : wanted() - std::min(wanted(), alive);
-  if (missing <= young) return look_again(kLookAgain);
-  if (now < next_dial_) return look_again(next_dial_ - now);
-  // A scout that takes too long makes room for the next one; further lanes wait for their turn.
-  if (alive == 0 && dials_.size() == limits::kDialsMax) {
-    bury(std::move(dials_.front()));
-    dials_.pop_front();
-  }
-  std::size_t count = std::min(missing - young, limits::kDialsMax - dials_.size());
-  if (count == 0) return look_again(kLookAgain);
-  for (; count > 0; --count) dial();
-  // Between three and five quarters of it, so that many ends that lost the same link do not come back as one.
-  std::uint16_t dice = 0;
-  host_.random.fill(std::as_writable_bytes(std::span(&dice, 1)));
-  next_dial_ = now + backoff_ * 3 / 4 + backoff_ * dice / 0x20000;
-  backoff_ = std::min<Duration>(backoff_ * 2, limits::kRedialMost);
-  look_again(next_dial_ - now);
-}
-
-void Link::look_again(Duration delay) {
-  host_.loop.cancel(dial_timer_);
-  dial_timer_ = host_.loop.after(delay, lifeline_.guard([this] {
-    dial_timer_ = 0;
-    keep_up();
-  }));
-}
-
-void Link::cancel_dials() {
-  for (auto& dial : dials_) bury(std::move(dial));
-  dials_.clear();
-}
-
-// It may be what calls us; and until the loop's next turn it may come to its end.
-void Link::bury(std::unique_ptr<Dialling> dial) {
-  dial->call_off();
-  host_.loop.post([dead = std::shared_ptr<Dialling>(std::move(dial))] {});
-}
-
 // ---- What the session asks.
 
 Link::Place* Link::find(std::uint64_t id) {
@@ -537,6 +488,7 @@ LinkStatistics Link::statistics() const {
   for (const Place& place : places_) {
     all.sent_bytes += place.lane->sent_bytes();
     all.received_bytes += place.lane->received_bytes();
+    all.acked_bytes += place.lane->acked_bytes();
   }
   return all;
 }

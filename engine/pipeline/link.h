@@ -23,6 +23,7 @@ namespace zferry::pipeline {
 struct LinkStatistics {
   std::uint64_t sent_bytes = 0;  // of all lanes, those that are gone too
   std::uint64_t received_bytes = 0;
+  std::uint64_t acked_bytes = 0;  // of those that were sent, by the other end's kernel
   std::uint64_t lanes_lost = 0;
   std::uint64_t reconnects = 0;  // how often a link that was gone came back
   Duration without_link{0};
@@ -57,7 +58,10 @@ class Link {
   void adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation);
   // Lanes may join a session of which none is there yet: it is one that a process before this one had.
   void expect(const Principal& principal, const seal::SecretBytes& leaf_key, std::uint64_t incarnation);
+  // How many lanes there shall be now. A source lets go of those that are too many; where the target dials, it is told.
   void set_lanes(std::size_t lanes);
+  // How many the other end may have at most.
+  void allow_lanes(std::size_t most) { lanes_most_ = most; }
   // How long the session waits for a lane when none is left. kForEver: it does not end.
   void set_patience(Duration patience);
   // Hangs up on one lane, with a last word; `lane` is not of the session any more.
@@ -80,6 +84,8 @@ class Link {
   // From now on a lane that ends is not lost: the other end is expected to hang up.
   void expect_goodbye() { goodbye_ = true; }
   bool closing() const { return closing_; }
+  // Of --limit, now; 0: none.
+  std::uint64_t rate_bytes_per_s() const { return pacer_->rate(); }
   LinkStatistics statistics() const;
   const std::string& peer() const { return peer_; }
   seal::Cipher cipher() const { return cipher_; }
@@ -89,7 +95,8 @@ class Link {
     kVisitor,  // proved, of no session
     kJoining,  // the source's: waits for the target's first word
     kMember,
-    kLeaving,  // refused, or told to go
+    kRetiring,  // not wanted any more: has carried its last block, and ends in good order
+    kLeaving,   // refused, or told to go
   };
   struct Place {
     std::unique_ptr<Lane> lane;
@@ -118,7 +125,12 @@ class Link {
   void arm_patience();
   void give_up(Error why);
   void report_closed();
+  void say_lanes(Lane* lane, bool leaves);
+  void retire_some();
+  void say_goodbye(Place& place);
+  void got_lanes(Place& place, ConstBytes bytes);
   void keep_up();
+  void look_at_rate();
   void look_again(Duration delay);
   std::size_t wanted() const;
   std::size_t count(Standing standing) const;
@@ -146,6 +158,8 @@ class Link {
   std::string peer_;
   seal::Cipher cipher_ = seal::Cipher::kChaCha20Poly1305;
   std::size_t lanes_ = 1;
+  std::size_t lanes_most_ = 0;
+  std::uint32_t lanes_serial_ = 0;
   Duration patience_{0};
   bool met_ = false;  // a lane was up at least once
   bool down_ = true;
@@ -160,6 +174,8 @@ class Link {
   TimePoint next_dial_{};
   Duration backoff_;
   io::TimerId dial_timer_ = 0;
+  io::TimerId rate_timer_ = 0;
+  std::string rate_trouble_;  // told
   io::TimerId patience_timer_ = 0;
   LinkStatistics gone_statistics_;  // of lanes that are gone, and of the link
   bool trouble_told_ = false;       // of this outage

@@ -14,6 +14,9 @@ class Pacer {
  public:
   // 0: as fast as the link takes it.
   explicit Pacer(std::uint64_t bytes_per_s) : bytes_per_s_(bytes_per_s) {}
+  std::uint64_t rate() const { return bytes_per_s_; }
+  // From the next turn on.
+  void set_rate(std::uint64_t bytes_per_s) { bytes_per_s_ = bytes_per_s; }
   // How much of `bytes` may go in one turn.
   std::size_t piece(std::size_t bytes) const {
     if (bytes_per_s_ == 0) return bytes;

@@ -1,5 +1,6 @@
 #include "pipeline/receive_pipeline.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "pack/pack.h"
@@ -21,6 +22,11 @@ void work(IncomingBlock& block, const seal::SecretBytes& leaf_key, std::size_t l
     block.leaf = seal::leaf_of(leaf_key, block.header.offset / leaf_bytes, block.raw.bytes);
 }
 
+// How far from the head a block may be to be unpacked.
+std::size_t near_blocks(std::size_t block_bytes, const ReceivePipeline::Window& window) {
+  return std::clamp<std::size_t>(window.blocks, 1, std::max<std::size_t>(2, limits::kUnpackedBytes / block_bytes));
+}
+
 // Another run of the source may know another thing of its producer.
 bool same_end(const wire::Final& one, const wire::Final& other) {
   return one.stream_bytes == other.stream_bytes && one.blocks == other.blocks && one.digest == other.digest;
@@ -29,18 +35,20 @@ bool same_end(const wire::Final& one, const wire::Final& other) {
 }  // namespace
 
 ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
-                                 std::size_t block_bytes, std::size_t window_blocks, Events events)
-    : ReceivePipeline(host, std::move(destination), leaf_key.copy(), block_bytes, window_blocks, std::move(events),
+                                 std::size_t block_bytes, Window window, Events events)
+    : ReceivePipeline(host, std::move(destination), leaf_key.copy(), block_bytes, window, std::move(events),
                       StreamState::begin(leaf_key.copy(), block_bytes), nullptr) {}
 
 ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
-                                 std::size_t block_bytes, std::size_t window_blocks, Events events, StreamState from,
+                                 std::size_t block_bytes, Window window, Events events, StreamState from,
                                  std::unique_ptr<zstream::Remainder> rest)
     : host_(host),
       block_bytes_(block_bytes),
-      window_blocks_(window_blocks),
+      window_(window),
       events_(std::move(events)),
-      raw_pool_(window_blocks, block_bytes),
+      near_bytes_(near_blocks(block_bytes, window) * block_bytes),
+      // A buffer more: those of a great many short blocks are up to a grain longer than what they hold.
+      raw_pool_(near_blocks(block_bytes, window) + (window.blocks > limits::kGrainsOfBuffer ? 1 : 0), block_bytes),
       leaf_key_(std::make_shared<const seal::SecretBytes>(std::move(leaf_key))),
       at_(std::move(from)),
       candidates_(block_bytes),
@@ -71,13 +79,11 @@ void ReceivePipeline::take(const wire::Block& header, flow::Slice packed) {
   block->packed = std::move(packed);
   queue_.fill_any(header.number, block);
   while (received_ < queue_.end() && queue_.has(received_)) ++received_;
-  waiting_.push_back(std::move(block));
+  waiting_.emplace(header.number, std::move(block));
   start_work();
   events_.progress();
 }
 
-// Jobs start in the order of arrival. The window's blocks have room; but jobs of forgotten blocks keep theirs until
-// they end, and a write that is just over until its own end is noted.
 // Jobs of its blocks may still end: nobody is told of anything any more.
 void ReceivePipeline::drop(std::function<void()> gone) {
   broken_ = true;
@@ -86,13 +92,25 @@ void ReceivePipeline::drop(std::function<void()> gone) {
   outlet_.drop(std::move(gone));
 }
 
+// Jobs start in the order of the stream. What has to be unpacked and is far from the head waits in its packed form:
+// what is near always finds room, but for a moment (jobs of forgotten blocks keep theirs until they end, and a write
+// that is just over until its own end is noted).
 void ReceivePipeline::start_work() {
-  while (!waiting_.empty()) {
-    bool unpacking = waiting_.front()->header.encoding == wire::Encoding::kZstd;
-    flow::Buffer room = unpacking ? raw_pool_.take() : nullptr;
-    if (unpacking && !room) return;
-    BlockPtr block = std::move(waiting_.front());
-    waiting_.pop_front();
+  auto is_near = [this](const wire::Block& header) {
+    return header.number < delivered_ + limits::kGrainsOfBuffer &&
+           header.offset + header.raw_bytes <= delivered_bytes_ + near_bytes_;
+  };
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    bool unpacking = next->second->header.encoding == wire::Encoding::kZstd;
+    flow::Buffer room = nullptr;
+    const wire::Block& header = next->second->header;
+    if (unpacking && is_near(header)) room = raw_pool_.take(header.raw_bytes);
+    if (unpacking && !room) {
+      ++next;
+      continue;
+    }
+    BlockPtr block = std::move(next->second);
+    next = waiting_.erase(next);
     work_on(std::move(block), std::move(room));
   }
 }
@@ -164,6 +182,7 @@ void ReceivePipeline::note_written() {
     block_ends_.pop_front();
     ++delivered_;
   }
+  if (!waiting_.empty()) start_work();
   if (!broken_) events_.progress();
 }
 
@@ -191,7 +210,7 @@ Status ReceivePipeline::judge(const wire::Final& final) {
 void ReceivePipeline::rewind(std::function<void()> done) {
   if (broken_) return;
   queue_.truncate(received_);
-  std::erase_if(waiting_, [this](const BlockPtr& block) { return block->header.number >= received_; });
+  waiting_.erase(waiting_.lower_bound(received_), waiting_.end());
   if (!judged_) {
     final_.reset();
     verdict_ = nullptr;

@@ -8,11 +8,13 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/lifeline.h"
+#include "base/limits.h"
 #include "flow/buffer_pool.h"
 #include "flow/ordered_queue.h"
 #include "pipeline/host.h"
@@ -42,13 +44,18 @@ class ReceivePipeline {
     std::function<void(Error)> broke;   // the source sent what it must not; once
     std::function<void(Error)> failed;  // this end's own trouble, the destination's
   };
-  // `packed_pool` is what the lane puts blocks into: together with what the pipeline holds itself it bounds the credit.
+  // How much a source may have under way.
+  struct Window {
+    Window(std::size_t of_blocks, std::size_t of_bytes = limits::kWindowBytes) : blocks(of_blocks), bytes(of_bytes) {}
+    std::size_t blocks;
+    std::size_t bytes;  // of the stream
+  };
   ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
-                  std::size_t block_bytes, std::size_t window_blocks, Events events);
+                  std::size_t block_bytes, Window window, Events events);
   // One that goes on where `from` stands. With `rest` the destination gets what that makes of the stream: it takes up
   // what ZFS kept.
   ReceivePipeline(Host& host, std::unique_ptr<Destination> destination, seal::SecretBytes leaf_key,
-                  std::size_t block_bytes, std::size_t window_blocks, Events events, StreamState from,
+                  std::size_t block_bytes, Window window, Events events, StreamState from,
                   std::unique_ptr<zstream::Remainder> rest);
 
   // A block that came before, also one below received() or after FINAL, is let go at once.
@@ -73,7 +80,9 @@ class ReceivePipeline {
   // Blocks below this are in memory; below that, written; below the last, welcome.
   std::uint64_t received() const { return received_; }
   std::uint64_t delivered() const { return delivered_; }
-  std::uint64_t credit() const { return delivered_ + window_blocks_; }
+  std::uint64_t credit() const { return delivered_ + window_.blocks; }
+  // Of the stream: what a source sends must end here or before. Whoever takes it off the lanes sees to that.
+  std::uint64_t credit_bytes() const { return delivered_bytes_ + window_.bytes; }
   // Of the stream. A remainder gives its consumer fewer bytes than this, and counts by blocks.
   std::uint64_t written_bytes() const { return rest_ ? delivered_bytes_ : outlet_.written_bytes(); }
   std::uint64_t stream_bytes() const { return at_.chain.stream_bytes(); }
@@ -105,8 +114,9 @@ class ReceivePipeline {
 
   Host& host_;
   const std::size_t block_bytes_;
-  const std::uint64_t window_blocks_;
+  const Window window_;
   Events events_;
+  const std::size_t near_bytes_;
   flow::BufferPool raw_pool_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;
   StreamState at_;
@@ -115,8 +125,8 @@ class ReceivePipeline {
   std::uint64_t received_;
   std::uint64_t delivered_;
   std::uint64_t delivered_bytes_;
-  flow::OrderedQueue<BlockPtr> queue_;  // which blocks came, in work or worked
-  std::deque<BlockPtr> waiting_;        // for room; they are in the queue as well
+  flow::OrderedQueue<BlockPtr> queue_;         // which blocks came, in work or worked
+  std::map<std::uint64_t, BlockPtr> waiting_;  // for room, by number; they are in the queue as well
   struct BlockEnd {
     std::uint64_t put_out_bytes;  // to the outlet, up to this block's end
     std::uint64_t stream_bytes;

@@ -11,6 +11,7 @@
 namespace zferry::pipeline {
 
 enum class Bottleneck { kUnknown, kSource, kCpu, kLink, kTarget };
+inline constexpr std::size_t kBottlenecks = 5;
 
 // What cuts and earlier runs cost, and what they did not.
 struct Resume {
@@ -26,6 +27,7 @@ struct Progress {
   std::uint64_t acked_bytes = 0;      // source: received by the target
   std::uint64_t wire_bytes = 0;       // frames sent or received on the link, both directions' payload of this end
   std::uint64_t size_hint_bytes = 0;  // 0: unknown
+  std::uint64_t copied_bytes = 0;     // source: of blocks that went on a second lane because the first was late
   std::size_t lanes = 0;              // that carry, now
   Resume resume;
   Bottleneck bottleneck = Bottleneck::kUnknown;

@@ -1,8 +1,11 @@
 #include "pipeline/send_pipeline.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
+
+#include "base/limits.h"
 
 namespace zferry::pipeline {
 namespace {
@@ -12,15 +15,34 @@ constexpr char kOtherStream[] =
     "what it holds, and start both anew";
 
 // The expensive stages of one block. Plain: everything comes in, everything goes out.
-void work(OutgoingBlock& block, const seal::SecretBytes& leaf_key, std::size_t leaf_bytes,
-          const pack::PackSettings& settings, pack::Hint hint, flow::Buffer room) {
+void work(OutgoingBlock& block, const seal::SecretBytes& leaf_key, std::size_t leaf_bytes) {
   block.sums = zstream::compute(block.plan, block.raw.bytes);
   const ConstBytes fresh = block.raw.bytes.subspan(block.skipped_bytes);
   bool split = block.skipped_bytes > 0 && !fresh.empty();  // its parts join the chain one after the other
   if (block.raw.bytes.size() == leaf_bytes && !split)
     block.leaf = seal::leaf_of(leaf_key, block.header.offset / leaf_bytes, block.raw.bytes);
+}
+
+// How hard a block is to be packed: as told, or by its texture.
+struct Packing {
+  pack::PackSettings settings;
+  pack::Hint hint;
+  std::array<int, pack::kPackableTextures> levels;  // by texture, where the level adapts
+};
+
+std::size_t pack_by(const Packing& how, OutgoingBlock& block, ConstBytes fresh, Bytes out) {
+  if (how.settings.mode != pack::Mode::kProbe) return pack::pack(how.settings, how.hint, fresh, out);
+  block.texture = how.hint == pack::Hint::kIncompressible ? pack::Texture::kDense : pack::texture_of(fresh);
+  if (block.texture == pack::Texture::kDense) return 0;
+  block.level = how.levels[static_cast<std::size_t>(block.texture)];
+  if (block.level == 0) return 0;
+  return pack::pack({pack::Mode::kAlways, block.level}, how.hint, fresh, out);
+}
+
+void pack_block(OutgoingBlock& block, const Packing& how, const flow::Buffer& room) {
+  const ConstBytes fresh = block.raw.bytes.subspan(block.skipped_bytes);
   if (fresh.empty()) return;
-  std::size_t packed = room ? pack::pack(settings, hint, fresh, *room) : 0;
+  std::size_t packed = room ? pack_by(how, block, fresh, *room) : 0;
   if (packed == 0) {
     block.packed = {block.raw.buffer, fresh};
     block.header.encoding = wire::Encoding::kStored;
@@ -37,10 +59,14 @@ SendPipeline::SendPipeline(Host& host, io::ByteStream& input, const Settings& se
     : host_(host),
       settings_(settings),
       events_(std::move(events)),
-      raw_pool_(settings.pool_buffers / 2, settings.block_bytes),
-      packed_pool_(settings.pool_buffers / 2, settings.block_bytes) {
+      pool_(settings.pool_buffers, settings.block_bytes),
+      levels_(host.workers.count()),
+      block_bytes_wanted_(settings.block_bytes) {
+  pool_.set_on_return([&loop = host_.loop, resume = lifeline_.guard([this] { resume(); })] { loop.post(resume); });
   InputReader::Events reading;
   reading.hungry = [this] { return hungry(); };
+  reading.room = [this] { return may_read_ahead(); };
+  reading.length = [this] { return block_length(); };
   reading.block = [this](flow::Slice raw) { parse(std::move(raw)); };
   reading.ended = [this] {
     input_over_ = true;
@@ -49,7 +75,7 @@ SendPipeline::SendPipeline(Host& host, io::ByteStream& input, const Settings& se
     still_here();
   };
   reading.failed = [this](Error why) { fail(std::move(why)); };
-  reader_ = std::make_unique<InputReader>(host.loop, input, raw_pool_, settings.block_bytes, std::move(reading));
+  reader_ = std::make_unique<InputReader>(input, pool_, settings.block_bytes, std::move(reading));
 }
 
 SendPipeline::~SendPipeline() = default;
@@ -75,8 +101,29 @@ bool SendPipeline::hungry() const {
   return waiting_.empty() && queue_.empty() && ready_.empty() && events_.wanted();
 }
 
+// Every block that waits needs room for its packed form, beside those that are on the link already: so no more are read
+// than can soon be worked on. Until it is known what the stream is, the first BEGIN may be long.
+bool SendPipeline::may_read_ahead() const {
+  std::size_t buffers = pool_.buffers();
+  if (!leaf_key_) return pool_.free_buffers() > buffers / 2;
+  return waiting_.size() < std::clamp<std::size_t>(buffers / 4, 1, limits::kReadAheadBlocks);
+}
+
+// The first blocks are short, so that the first byte is soon there whatever the link; then they double.
+std::size_t SendPipeline::block_length() const {
+  if (leaf_key_ && resume_.offset > offset_) return settings_.block_bytes;  // what is only compared
+  std::size_t ramp = limits::kFirstBlockBytes << std::min<std::uint64_t>(blocks_cut_, 16);
+  return std::min({ramp, block_bytes_wanted_, settings_.block_bytes});
+}
+
+void SendPipeline::resume() {
+  if (leaf_key_) dispatch();
+  if (!failed_) reader_->read_on();
+}
+
 void SendPipeline::parse(flow::Slice raw) {
   if (failed_) return;
+  ++blocks_cut_;
   Result<zstream::ChecksumPlan> plan = walker_.walk(raw.bytes);
   if (!plan) return fail(plan.take_error());
   auto block = std::make_shared<OutgoingBlock>();
@@ -101,10 +148,8 @@ void SendPipeline::begin(seal::SecretBytes leaf_key, ResumePoint from) {
   next_number_ = resume_.next_number;
   chain_.emplace(leaf_key.copy(), settings_.block_bytes);
   leaf_key_ = std::make_shared<const seal::SecretBytes>(std::move(leaf_key));
-  packed_pool_.set_on_return(
-      [&loop = host_.loop, resume = lifeline_.guard([this] { dispatch(); })] { loop.post(resume); });
   check_reach();
-  dispatch();
+  resume();
   reader_->offer();
 }
 
@@ -114,7 +159,7 @@ void SendPipeline::dispatch() {
   while (!failed_ && !waiting_.empty()) {
     const wire::Block& next = waiting_.front()->header;
     bool packing = settings_.pack.mode != pack::Mode::kOff && next.offset + next.raw_bytes > resume_.offset;
-    flow::Buffer room = packing ? packed_pool_.take() : nullptr;
+    flow::Buffer room = packing ? pool_.take(next.raw_bytes) : nullptr;
     if (packing && !room) return;
     BlockPtr block = std::move(waiting_.front());
     waiting_.pop_front();
@@ -137,14 +182,20 @@ void SendPipeline::number(OutgoingBlock& block) {
 
 void SendPipeline::work_on(BlockPtr block, flow::Buffer room) {
   std::uint64_t place = queue_.reserve();
-  pack::PackSettings packing = settings_.pack;
   auto hint = walker_.summary().incompressible_payloads ? pack::Hint::kIncompressible : pack::Hint::kUnknown;
-  auto job = [block, key = leaf_key_, leaf_bytes = settings_.block_bytes, packing, hint, room = std::move(room)] {
-    work(*block, *key, leaf_bytes, packing, hint, room);
+  Packing packing{settings_.pack, hint, {levels_.level(pack::Texture::kText), levels_.level(pack::Texture::kSparse)}};
+  auto job = [block, key = leaf_key_, leaf_bytes = settings_.block_bytes, packing, room = std::move(room),
+              &loop = host_.loop] {
+    work(*block, *key, leaf_bytes);
+    TimePoint begun = loop.now();
+    pack_block(*block, packing, room);
+    block->packing = loop.now() - begun;
   };
   host_.workers.run(std::move(job), lifeline_.guard([this, place, block] {
     queue_.fill(place, block);
+    auto still_here = lifeline_.guard([this] { resume(); });
     advance();
+    still_here();
   }));
 }
 
@@ -154,6 +205,8 @@ void SendPipeline::advance() {
   bool came = false;
   while (!failed_ && queue_.head_ready()) {
     BlockPtr block = queue_.pop();
+    if (block->level > 0)
+      levels_.learn(block->texture, block->level, block->header.raw_bytes, block->packed.bytes.size(), block->packing);
     if (Status right = verifier_.fold(block->plan, block->sums); !right) return fail(right.take_error());
     if (Status same = chain_block(*block); !same) return fail(same.take_error());
     block->raw = {};
@@ -213,8 +266,8 @@ void SendPipeline::check_reach() {
              kOtherStream});
 }
 
-std::optional<OutgoingBlock> SendPipeline::next_block(std::uint64_t credit) {
-  if (failed_ || ready_.empty() || ready_.front()->header.number >= credit) return std::nullopt;
+std::optional<OutgoingBlock> SendPipeline::next_block(const Credit& credit) {
+  if (failed_ || ready_.empty() || waits_for(credit)) return std::nullopt;
   OutgoingBlock block = std::move(*ready_.front());
   ready_.pop_front();
   return block;

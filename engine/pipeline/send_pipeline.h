@@ -14,6 +14,7 @@
 #include "base/lifeline.h"
 #include "flow/buffer_pool.h"
 #include "flow/ordered_queue.h"
+#include "pack/level_choice.h"
 #include "pack/pack.h"
 #include "pipeline/host.h"
 #include "pipeline/input_reader.h"
@@ -26,13 +27,16 @@ namespace zferry::pipeline {
 
 // A block on its way through the source. Each stage fills in its part.
 struct OutgoingBlock {
-  wire::Block header;              // of what goes out: raw_bytes is 0 where nothing of it does
-  std::size_t skipped_bytes = 0;   // at the start of raw: the target has them
-  flow::Slice raw;                 // let go when packed
-  zstream::ChecksumPlan plan;      // parse
-  zstream::ChecksumSums sums;      // work
-  std::optional<seal::Leaf> leaf;  // work, where the block is a whole leaf
-  flow::Slice packed;              // work; where stored: the raw bytes
+  wire::Block header;                             // of what goes out: raw_bytes is 0 where nothing of it does
+  std::size_t skipped_bytes = 0;                  // at the start of raw: the target has them
+  flow::Slice raw;                                // let go when packed
+  zstream::ChecksumPlan plan;                     // parse
+  zstream::ChecksumSums sums;                     // work
+  std::optional<seal::Leaf> leaf;                 // work, where the block is a whole leaf
+  flow::Slice packed;                             // work; where stored: the raw bytes
+  pack::Texture texture = pack::Texture::kDense;  // work, where the level adapts
+  int level = 0;                                  // the same
+  Duration packing{0};                            // the same
 };
 
 struct StreamEnd {
@@ -63,10 +67,26 @@ class SendPipeline {
   // and compared at from's marks, not sent; the block that follows is numbered from.next_number. Where it differs the
   // pipeline fails with kDifferentStream before anything new may leave. Calls no event from inside itself.
   void begin(seal::SecretBytes leaf_key, ResumePoint from);
-  // The next block in order, if it is ready and numbered below `credit`. It is the caller's until acknowledged.
-  std::optional<OutgoingBlock> next_block(std::uint64_t credit);
+  // How far the target takes the stream now.
+  struct Credit {
+    Credit(std::uint64_t below, std::uint64_t end = wire::kNoEnd) : blocks(below), bytes(end) {}
+    std::uint64_t blocks;  // numbered below
+    std::uint64_t bytes;   // of the stream: that end here or before
+    bool covers(const wire::Block& block) const {
+      return block.number < blocks && block.offset + block.raw_bytes <= bytes;
+    }
+  };
+  // The next block in order, if it is ready and covered. It is the caller's until acknowledged.
+  std::optional<OutgoingBlock> next_block(const Credit& credit);
+  bool waits_for(const Credit& credit) const { return !ready_.empty() && !credit.covers(ready_.front()->header); }
   // Downstream has room: what was read so far may go.
   void pull() { reader_->offer(); }
+  // From now on blocks are at most so long: what a lane carries in about the time that others may wait for it.
+  void set_block_bytes(std::size_t bytes) { block_bytes_wanted_ = bytes; }
+  // So much may be under way, from reading to acknowledgement.
+  void set_under_way(std::size_t bytes) { pool_.set_limit(bytes); }
+  // What adaptive compression reckons with.
+  pack::LevelChoice& levels() { return levels_; }
   // Everything that was read has been taken by next_block() (or compared), and nothing is amiss.
   bool drained() const {
     return leaf_key_ && input_over_ && !failed_ && !skipping() && waiting_.empty() && queue_.empty() && ready_.empty();
@@ -92,6 +112,9 @@ class SendPipeline {
  private:
   using BlockPtr = std::shared_ptr<OutgoingBlock>;
   bool hungry() const;
+  bool may_read_ahead() const;
+  std::size_t block_length() const;
+  void resume();
   void parse(flow::Slice raw);
   void identify();
   void dispatch();
@@ -107,8 +130,7 @@ class SendPipeline {
   Host& host_;
   const Settings settings_;
   Events events_;
-  flow::BufferPool raw_pool_;  // half the pool each: a block has its packed form's room when it is cut
-  flow::BufferPool packed_pool_;
+  flow::BufferPool pool_;  // of raw and packed forms
   zstream::RecordWalker walker_;
   zstream::ChecksumVerifier verifier_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;  // shared with the jobs
@@ -120,6 +142,9 @@ class SendPipeline {
   bool identified_ = false;
   bool input_over_ = false;
   bool finished_ = false;  // finish() found that the stream may end where it does
+  pack::LevelChoice levels_;
+  std::size_t block_bytes_wanted_;
+  std::uint64_t blocks_cut_ = 0;
   std::uint64_t offset_ = 0;
   std::uint64_t next_number_ = 0;       // of the next block that is sent
   std::deque<BlockPtr> waiting_;        // parsed; for begin(), or for room

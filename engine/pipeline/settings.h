@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/result.h"
 #include "io/network.h"
 #include "pack/pack.h"
 #include "seal/keys.h"
@@ -32,6 +33,8 @@ struct LaneSettings {
   Duration heartbeat_every = limits::kHeartbeatEvery;
   Duration silence_max = limits::kSilenceMax;
   std::uint64_t rate_bytes_per_s = 0;  // of what goes onto the link; 0: as fast as it takes it
+  // The same, asked every second, where it may change while the session runs; on an error it stays as it was.
+  std::function<Result<std::uint64_t>()> rate_now;
 };
 
 inline constexpr Duration kForEver = Duration::max();
@@ -60,10 +63,11 @@ struct SourceSettings {
   std::vector<std::string> producer;  // argv; empty: standard input
   std::string session_name;           // identity of what is not a ZFS stream; empty: random
   std::uint64_t size_hint_bytes = 0;
-  std::size_t lanes = 0;                          // 0: as many as the target likes
+  std::size_t lanes = 0;   // 0: as many as help
+  std::string congestion;  // of the lanes: empty: BBR on long links, where it can be had; "system": as it is; or a name
   Duration give_up_after = limits::kGiveUpAfter;  // without a link; kForEver: never. 0: no reconnect
   bool allow_empty = false;
-  std::size_t pool_buffers = limits::kPoolBuffers;
+  std::size_t pool_buffers = limits::kSourceBuffers;
   Notices notices;
 };
 
@@ -85,10 +89,11 @@ struct TargetSettings {
   Duration applied_every = limits::kAppliedEvery;          // how often ZFS is asked how far it is
   Duration revive_after = std::chrono::milliseconds(500);  // a consumer that died; longer each time it does so again
   Duration linger = limits::kLinger;
-  std::size_t lanes = 0;         // 0: as many as the source likes
+  std::size_t lanes = 0;         // at most; 0: as many as the source likes
   std::optional<Duration> hold;  // without a link; kForEver: never ends. Nothing: longer than the source tries
   Duration consumer_grace = std::chrono::seconds(10);  // for a consumer to end by itself once its input is closed
-  std::size_t pool_buffers = limits::kPoolBuffers;
+  std::size_t window_blocks = limits::kWindowBlocks;   // that a source may have under way at once,
+  std::size_t window_bytes = limits::kWindowBytes;     // and so much of the stream
   Notices notices;
 };
 

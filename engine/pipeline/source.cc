@@ -19,6 +19,7 @@ namespace {
 // told by waiting this long.
 constexpr Duration kSignalGrace = std::chrono::milliseconds(300);
 
+constexpr std::size_t kOvertaken = 4;
 constexpr Duration kLookAgain = std::chrono::milliseconds(500);
 
 bool ended_by_operator(const io::ExitStatus& exit) {
@@ -35,6 +36,7 @@ Source::Source(Host& host, const SourceSettings& settings, std::function<void(co
           host.loop, session::SourceCore(),
           {[this](SourceAction action) { act(action); }, [this] { return still_moving(); }, settings.notices.event}),
       link_(host, settings.meeting, settings.lane, wire::Role::kSource, no_blocks_, settings.notices, link_events()),
+      tuner_(host, link_, settings, tuner_wiring()),
       give_up_after_(settings.give_up_after) {
   report_.producer = settings.producer.empty() ? "unknown" : "";
   host_.random.fill(std::as_writable_bytes(std::span(&open_.incarnation, 1)));
@@ -94,8 +96,14 @@ void Source::act(SourceAction action) {
 
 Link::Events Source::link_events() {
   Link::Events events;
-  events.fresh = [this](Lane&) { driver_.feed(Event::kLinkUp); };
-  events.joined = [this](Lane&) { link_back(); };
+  events.fresh = [this](Lane& lane) {
+    tuner_.joined(lane);
+    driver_.feed(Event::kLinkUp);
+  };
+  events.joined = [this](Lane& lane) {
+    tuner_.joined(lane);
+    link_back();
+  };
   events.lane_lost = [this](Lane& lane) {
     flight_.lane_lost(lane.id(), lane.unwritten_bytes());
     driver_.feed(Event::kLaneLost);
@@ -112,6 +120,22 @@ Link::Events Source::link_events() {
   events.visitor_left = [](const std::string&) {};
   events.closed = [this] { driver_.feed(Event::kLinkClosed); };
   return events;
+}
+
+LinkTuner::Wiring Source::tuner_wiring() {
+  LinkTuner::Wiring wiring;
+  wiring.bottleneck = [this] { return bottleneck(); };
+  wiring.stream_bytes = [this] { return flight_.acknowledged_bytes(); };
+  wiring.pace = [this](const LinkTuner::Pace& pace) {
+    if (!pipeline_) return;
+    pipeline_->set_under_way(pace.under_way_bytes);
+    pipeline_->set_block_bytes(pace.block_bytes);
+    pipeline_->levels().set_link(pace.link_bytes_per_s);
+    pipeline_->levels().set_pace(pace.stream_bytes_per_s);
+  };
+  wiring.tick = [this] { pump(); };
+  wiring.info = [this](const std::string& text) { info(text); };
+  return wiring;
 }
 
 // Told in its turn: a target that fails says why and hangs up, and then there is nothing to get back.
@@ -188,7 +212,8 @@ void Source::got_ack(const wire::Ack& ack) {
     }
     note_keep(ack);
     // No more than this end could ever need, whatever the target claims to have room for.
-    news.credit = std::min<std::uint64_t>(ack.credit, ack.received + settings_.pool_buffers);
+    news.credit = std::min<std::uint64_t>(ack.credit, ack.received + kBlocksUnderWay);
+    credit_bytes_ = news.credit_anew ? ack.credit_bytes : std::max(credit_bytes_, ack.credit_bytes);
   }
   driver_.step(Event::kAck, news);
 }
@@ -243,6 +268,9 @@ void Source::start_input() {
   pipeline_ = std::make_unique<SendPipeline>(
       host_, producer_ ? producer_->pipe() : *input_,
       SendPipeline::Settings{settings_.lane.block_bytes, settings_.pack, settings_.pool_buffers}, std::move(events));
+  // Until it is known what the link is like.
+  pipeline_->set_under_way(limits::kUnderWayLeast);
+  pipeline_->set_block_bytes(limits::kShortBlockBytes);
   pipeline_->start();
 }
 
@@ -277,10 +305,11 @@ void Source::pump() {
     for (Lane* lane : link_.carriers()) {
       if (!lane->has_room()) continue;
       room = true;
-      loaded |= load(*lane);
+      loaded |= load(*lane) || load_copy(*lane);
     }
   }
   if (room) pipeline_->pull();
+  tuner_.note();
   if (link_.carriers().empty() && link_.best() != nullptr) pump_later();
   check_whole();
 }
@@ -297,15 +326,29 @@ void Source::pump_later() {
 // What lost its lane goes before what is new.
 bool Source::load(Lane& lane) {
   if (flight_.has_homeless()) {
-    if (flight_.first_homeless() >= core().credit()) return false;
+    if (!credit().covers(flight_.first_homeless())) return false;
     Flight::Passenger block = flight_.take_homeless(lane.id());
     lane.send_block(block.header, std::move(block.packed));
     return true;
   }
-  std::optional<OutgoingBlock> block = pipeline_->next_block(core().credit());
+  std::optional<OutgoingBlock> block = pipeline_->next_block(credit());
   if (!block) return false;
   next_number_ = block->header.number + 1;
-  flight_.add(block->header, block->packed, lane.id());
+  flight_.add(block->header, block->packed, lane.id(), host_.loop.now());
+  lane.send_block(block->header, std::move(block->packed));
+  return true;
+}
+
+// The window is full, or nothing more will come: what another lane is late with goes on this one, too, so that a slow
+// lane holds nobody up. Blocks of several lanes overtake each other by about one each; late is what many have
+// overtaken.
+bool Source::load_copy(Lane& lane) {
+  bool last_ones = pipeline_->ready() == 0 && pipeline_->input_over();
+  if (!last_ones && !pipeline_->waits_for(credit())) return false;
+  std::size_t overtaken_by = last_ones ? 1 : link_.carriers().size() + kOvertaken;
+  TimePoint late{host_.loop.now() - TimePoint{tuner_.late()}};
+  std::optional<Flight::Passenger> block = flight_.take_copy(lane.id(), late, overtaken_by);
+  if (!block) return false;
   lane.send_block(block->header, std::move(block->packed));
   return true;
 }
@@ -407,7 +450,7 @@ void Source::send_leave() {
 
 Bottleneck Source::bottleneck() const {
   if (!pipeline_ || core().state() != SourceState::kStreaming) return Bottleneck::kUnknown;
-  if (pipeline_->ready() > 0 && next_number_ >= core().credit()) return Bottleneck::kTarget;
+  if (pipeline_->waits_for(credit())) return Bottleneck::kTarget;
   std::vector<Lane*> lanes = link_.carriers();
   if (std::none_of(lanes.begin(), lanes.end(), [](const Lane* lane) { return lane->has_room(); }))
     return Bottleneck::kLink;
@@ -424,6 +467,7 @@ Progress Source::progress() const {
   progress.acked_bytes = std::max(progress.resume.skipped_bytes, flight_.acknowledged_bytes());
   progress.wire_bytes = link.sent_bytes;
   progress.resume.sent_again_bytes = flight_.sent_again_bytes();
+  progress.copied_bytes = flight_.copied_bytes();
   progress.resume.reconnects = link.reconnects;
   progress.resume.lanes_lost = link.lanes_lost;
   progress.resume.without_link = link.without_link;

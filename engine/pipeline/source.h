@@ -11,6 +11,7 @@
 #include "pipeline/flight.h"
 #include "pipeline/host.h"
 #include "pipeline/link.h"
+#include "pipeline/link_tuner.h"
 #include "pipeline/report.h"
 #include "pipeline/send_pipeline.h"
 #include "pipeline/settings.h"
@@ -37,6 +38,7 @@ class Source {
 
   void act(session::SourceAction action);
   Link::Events link_events();
+  LinkTuner::Wiring tuner_wiring();
   const session::SourceCore& core() const { return driver_.core(); }
   void link_down(const Error& why);
   void link_back();
@@ -55,6 +57,7 @@ class Source {
   void pump();
   void pump_later();
   bool load(Lane& lane);
+  bool load_copy(Lane& lane);
   void check_whole();
   void fail_input(Error why);
   Status judge_input();
@@ -68,6 +71,7 @@ class Source {
   void send_abort();
   void send_leave();
   void finish();
+  SendPipeline::Credit credit() const { return {core().credit(), credit_bytes_}; }
   Bottleneck bottleneck() const;
 
   Host& host_;
@@ -76,6 +80,7 @@ class Source {
   Driver driver_;
   flow::BufferPool no_blocks_{0, 0};  // a source's lanes receive none
   Link link_;
+  LinkTuner tuner_;
   Duration give_up_after_;
   std::uint64_t sent_when_asked_ = 0;
   bool pump_waits_ = false;
@@ -91,6 +96,7 @@ class Source {
   std::uint32_t heard_life_ = 0;   // the same, of ACKs that wait for their turn as well
   wire::Keep keep_ = wire::Keep::kMemory;
   std::uint64_t next_number_ = 0;
+  std::uint64_t credit_bytes_ = 0;
   bool input_judged_ = false;
   bool whole_ = false;  // the core was told how the input ended
   wire::Open open_;

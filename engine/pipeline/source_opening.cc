@@ -63,7 +63,7 @@ void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
     }
     opened_ = opened;
     link_.adopt(*lane, seal::SecretBytes(opened.leaf_key), open_.incarnation);
-    link_.set_lanes(settings_.lanes == 0 ? opened.lanes : std::min<std::size_t>(settings_.lanes, opened.lanes));
+    tuner_.start(opened.lanes);
     // The last attempt to come back shall not meet a target that has just let go.
     if (opened.hold_s != wire::kForEver)
       give_up_after_ = std::min<Duration>(give_up_after_, std::chrono::seconds(opened.hold_s));
@@ -73,7 +73,8 @@ void Source::got_opened(std::uint64_t lane_id, const wire::Opened& opened) {
     target_life_ = opened.life;
   }
   SourceNews news;
-  news.credit = std::min<std::uint64_t>(opened.credit, opened.next_number + settings_.pool_buffers);
+  news.credit = std::min<std::uint64_t>(opened.credit, opened.next_number + kBlocksUnderWay);
+  if (core().state() == SourceState::kOpening) credit_bytes_ = opened.credit_bytes;
   driver_.step(already ? Event::kOpenedAlready : Event::kOpened, news);
 }
 

@@ -188,7 +188,14 @@ void Spool::begin(const KeptSession& session, const std::string& label, Done don
   });
 }
 
+std::optional<std::uint64_t> Spool::kept_bytes() {
+  places_.erase(places_.begin(), places_.lower_bound(kept()));
+  if (places_.empty() || places_.begin()->first != kept()) return std::nullopt;
+  return places_.begin()->second;
+}
+
 void Spool::take_over(std::uint64_t incarnation, std::uint64_t number, Done done) {
+  places_.erase(places_.upper_bound(number), places_.end());
   for (NumberSet* numbers : {&taken_, &written_, &durable_}) numbers->truncate(number);
   std::erase_if(writing_, [number](const auto& write) { return write.second >= number; });
   std::erase_if(uncommitted_, [number](std::uint64_t n) { return n >= number; });
@@ -242,6 +249,8 @@ wire::Keep Spool::keep() const {
 void Spool::take(const wire::Block& header, const flow::Slice& packed) {
   if (!active() || taken_.has(header.number)) return;
   taken_.add(header.number);
+  places_[header.number] = header.offset;
+  places_[header.number + 1] = header.offset + header.raw_bytes;
   if (!waiting_.empty()) return waiting_.push_back({header, packed});
   write({header, packed});
 }

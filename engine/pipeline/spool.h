@@ -80,6 +80,8 @@ class Spool {
   std::uint64_t received() const { return taken_.next(); }
   std::uint64_t received_end() const { return taken_.end(); }
   std::uint64_t kept() const { return written_.next(); }
+  // Where in the stream those end that are kept; nothing until a block has come that tells.
+  std::optional<std::uint64_t> kept_bytes();
   std::uint64_t durable() const { return durable_.next(); }
   std::uint32_t life() const { return life_; }
   std::uint64_t capacity_bytes() const { return capacity_bytes_; }
@@ -115,6 +117,7 @@ class Spool {
   NumberSet taken_;
   NumberSet written_;
   NumberSet durable_;
+  std::map<std::uint64_t, std::uint64_t> places_;  // in the stream, of blocks from kept() on
   std::uint64_t last_write_ = 0;
   std::map<std::uint64_t, std::uint64_t> writing_;  // which write is of which number
   std::vector<std::uint64_t> uncommitted_;

@@ -21,6 +21,14 @@ std::string after_interrupt(const TargetSettings& settings) {
          "\" prints a token, send that at the source: zferry send ... -- zfs send -t TOKEN";
 }
 
+// Room for the window, with what buffers are longer than their blocks; and a buffer a lane beyond it: each may hold a
+// copy of what another lane brought.
+std::size_t packed_buffers(const TargetSettings& settings) {
+  std::size_t longest = settings.lane.block_bytes;
+  std::size_t window = std::min(settings.window_blocks, (settings.window_bytes + longest - 1) / longest);
+  return window + (settings.window_blocks + limits::kGrainsOfBuffer - 1) / limits::kGrainsOfBuffer + limits::kLanesMax;
+}
+
 }  // namespace
 
 using session::TargetAction;
@@ -34,8 +42,7 @@ Target::Target(Host& host, const TargetSettings& settings, std::function<void(co
       driver_(
           host.loop, session::TargetCore(settings.linger),
           {[this](TargetAction action) { act(action); }, [this] { return still_moving(); }, settings.notices.event}),
-      // A buffer a lane beyond the window: each may hold a copy of what another lane brought.
-      packed_pool_(settings.pool_buffers / 2 + limits::kLanesMax, settings.lane.block_bytes),
+      packed_pool_(packed_buffers(settings), settings.lane.block_bytes),
       link_(host, settings.meeting, settings.lane, wire::Role::kTarget, packed_pool_, settings.notices, link_events()),
       intake_(host, settings, intake_events()),
       leaf_key_(seal::SecretBytes::random(host.random)) {
@@ -286,7 +293,7 @@ void Target::send_ack(bool in_any_case) {
   if (!answers_) ack = intake_.ack();
   bool news = ack.received != last_ack_.received || ack.delivered != last_ack_.delivered ||
               ack.beyond != last_ack_.beyond || ack.durable != last_ack_.durable || ack.credit != last_ack_.credit ||
-              ack.keep != last_ack_.keep;
+              ack.credit_bytes != last_ack_.credit_bytes || ack.keep != last_ack_.keep;
   if (!news && !in_any_case) return;
   if (in_any_case) return repeat_ack(ack);
   Lane* lane = link_.best();

@@ -206,10 +206,10 @@ void Target::agree(const wire::Open& open) {
     return here == 0 || there == 0 ? here + there : std::min(here, there);
   };
   std::size_t lanes = wanted(settings_.lanes, open.lanes);
-  lanes_ = static_cast<std::uint8_t>(
-      std::clamp<std::size_t>(lanes == 0 ? limits::kLanesDefault : lanes, 1, limits::kLanesMax));
+  lanes_ =
+      static_cast<std::uint8_t>(std::clamp<std::size_t>(lanes == 0 ? limits::kLanesMax : lanes, 1, limits::kLanesMax));
   link_.set_patience(hold_);
-  link_.set_lanes(lanes_);
+  link_.allow_lanes(lanes_);  // the source says how many there are to be
 }
 
 void Target::send_opened(bool already) {
@@ -230,7 +230,9 @@ void Target::send_opened(bool already) {
   }
   ConstBytes key = leaf_key_.bytes();
   std::copy(key.begin(), key.end(), opened.leaf_key.begin());
-  opened.credit = intake_.ack().credit;
+  const wire::Ack granted = intake_.ack();
+  opened.credit = granted.credit;
+  opened.credit_bytes = granted.credit_bytes;
   opened.life = intake_.life();
   const ResumePoint& point = resume_point_;
   if (point.offset > 0) {

@@ -12,7 +12,7 @@ Error bad_header(const char* why) { return {Fault::kProtocol, std::string("frame
 
 bool known(std::uint8_t type) {
   return type >= static_cast<std::uint8_t>(FrameType::kHeartbeat) &&
-         type <= static_cast<std::uint8_t>(FrameType::kLeave);
+         type <= static_cast<std::uint8_t>(FrameType::kLanes);
 }
 
 bool fits(FrameType type, std::size_t plaintext_bytes) {
@@ -45,6 +45,7 @@ std::string_view frame_type_name(FrameType type) {
     case FrameType::kAbort: return "ABORT";
     case FrameType::kJoin: return "JOIN";
     case FrameType::kLeave: return "LEAVE";
+    case FrameType::kLanes: return "LANES";
   }
   return "unknown";
 }

@@ -34,6 +34,7 @@ enum class FrameType : std::uint8_t {
   kAbort = 10,     // either way: it failed, why, and that it must not be completed
   kJoin = 11,      // the dialler's first frame: proves that it is there, and which session the lane is for
   kLeave = 12,     // source -> target: it goes, in good order; the same command will continue
+  kLanes = 13,     // source -> target: how many lanes it wants now; and whether this one goes
 };
 std::string_view frame_type_name(FrameType type);
 

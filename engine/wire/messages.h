@@ -74,6 +74,7 @@ Message encode(const Open& message);
 Result<Open> decode_open(ConstBytes bytes);
 
 inline constexpr std::uint32_t kForEver = 0xffffffff;
+inline constexpr std::uint64_t kNoEnd = std::uint64_t{1} << 62;  // no stream is so long
 
 // What the stream's digest was after so many of its bytes.
 struct Mark {
@@ -91,6 +92,7 @@ struct Opened {
   std::uint64_t offset = 0;       // its place in the stream,
   std::vector<Mark> marks;        // and what stands before it, ascending; the last at `offset`. At most kMarksMax
   std::uint32_t life = 0;         // as in Ack
+  std::uint64_t credit_bytes = kNoEnd;
 };
 inline constexpr std::size_t kMarksMax = 96;
 Message encode(const Opened& message);
@@ -122,6 +124,7 @@ struct Ack {
   std::uint64_t durable = 0;          // every block below this number survives a crash of the target; <= received
   std::uint32_t life = 0;             // how often the target was started anew for this session
   Keep keep = Keep::kMemory;
+  std::uint64_t credit_bytes = kNoEnd;  // of the stream: blocks that end here or before may be sent; never goes back
 };
 Message encode(const Ack& message);
 Result<Ack> decode_ack(ConstBytes bytes);
@@ -151,6 +154,16 @@ struct Abort {
 };
 Message encode(const Abort& message);
 Result<Abort> decode_abort(ConstBytes bytes);
+
+// How many lanes the source wants from now on: a target that dials, dials so many. They may pass each other on their
+// lanes: the highest serial counts.
+struct Lanes {
+  std::uint32_t serial = 0;
+  std::uint8_t lanes = 1;  // 1..kLanesMax
+  bool leaves = false;     // nothing more comes on the lane that carries this: it ends in good order
+};
+Message encode(const Lanes& message);
+Result<Lanes> decode_lanes(ConstBytes bytes);
 
 // kHeartbeat, kDone and kLeave are empty; decoding one is checking that it is.
 Status decode_empty(ConstBytes bytes, const char* name);

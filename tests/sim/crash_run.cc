@@ -138,7 +138,7 @@ void CrashRun::start_target() {
   target_.side = std::make_unique<TargetSide>(target_host_, base, dh_, base.seed * 4 + 2 + 1024 * targets_.size());
   pipeline::TargetSettings& settings = target_.side->settings;
   settings.lane = lane_settings(base);
-  settings.pool_buffers = base.pool_buffers;
+  settings.window_blocks = std::max<std::size_t>(base.pool_buffers / 2 - 2, 2);
   settings.linger = base.linger;
   settings.store = {kStore, journey_.capacity_bytes, journey_.end_when_lost, journey_.segment_bytes};
   settings.applied_every = journey_.applied_every;

@@ -136,7 +136,7 @@ void JourneyRun::start_target() {
   target_ = std::make_unique<TargetSide>(target_host_, base, dh_, base.seed * 4 + 2 + 1024 * targets_.size());
   pipeline::TargetSettings& settings = target_->settings;
   settings.lane = lane_settings(base);
-  settings.pool_buffers = base.pool_buffers;
+  settings.window_blocks = std::max<std::size_t>(base.pool_buffers / 2 - 2, 2);
   settings.linger = base.linger;
   settings.hold = journey_.hold;
   settings.lanes = journey_.target_lanes;

@@ -211,7 +211,7 @@ void Transfer::start_target() {
   pipeline::TargetSettings& settings = target_->settings;
   settings.lane = lane_settings(scenario_);
   if (meets(Trouble::kBlocksTooLong)) settings.lane.block_bytes /= 2;
-  settings.pool_buffers = scenario_.pool_buffers;
+  settings.window_blocks = std::max<std::size_t>(scenario_.pool_buffers / 2 - 2, 2);
   settings.linger = scenario_.linger;
   settings.hold = Duration(0);
   bool to_file = scenario_.consumer == Consumer::kFile || scenario_.consumer == Consumer::kFileFull ||

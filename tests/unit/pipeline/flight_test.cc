@@ -20,7 +20,7 @@ class Flights : public ::testing::Test {
     flow::Buffer buffer = pool.take();
     ASSERT_TRUE(buffer);
     wire::Block header{number, number * kBytes, kBytes, kBytes / 2, wire::Encoding::kZstd};
-    flight.add(header, {buffer, ConstBytes(*buffer).first(kBytes / 2)}, lane);
+    flight.add(header, {buffer, ConstBytes(*buffer).first(kBytes / 2)}, lane, now);
   }
   void add_all(std::uint64_t count, std::uint64_t lanes) {
     for (std::uint64_t number = 0; number < count; ++number) add(number, number % lanes);
@@ -39,6 +39,7 @@ class Flights : public ::testing::Test {
     flight.acknowledge({received, 0, 0, std::move(beyond)});
   }
 
+  TimePoint now{};
   flow::BufferPool pool{2000, kBytes};
   Flight flight;
   using Numbers = std::vector<std::uint64_t>;
@@ -78,7 +79,7 @@ TEST_F(Flights, ATargetThatIsStartedAnewGetsWhatItLost) {
   add_all(10, 1);
   flight.acknowledge({6, 0, 0, {0b10}, 2, 0, wire::Keep::kStore});  // 0..5 and 7 received, 0 and 1 for good
   EXPECT_TRUE(flight.acknowledge_anew({3, 0, 0, {0b100}, 3, 1, wire::Keep::kStore}));  // 0..2 and 5 survived
-  EXPECT_EQ(flight.first_homeless(), 3u);
+  EXPECT_EQ(flight.first_homeless().number, 3u);
   EXPECT_EQ(take_all(2), (Numbers{3, 4, 6, 7, 8, 9}));
   EXPECT_EQ(flight.sent_again_bytes(), 6 * kBytes / 2);
   EXPECT_EQ(flight.acknowledged_bytes(), 3 * kBytes);
@@ -151,7 +152,7 @@ TEST_F(Flights, MemoryIsLetGoWhenTheTargetHasIt) {
   flow::BufferPool two(2, kBytes);
   for (std::uint64_t number : {0, 1}) {
     flow::Buffer buffer = two.take();
-    flight.add({number, number, 1, 1, wire::Encoding::kStored}, {buffer, ConstBytes(*buffer).first(1)}, 0);
+    flight.add({number, number, 1, 1, wire::Encoding::kStored}, {buffer, ConstBytes(*buffer).first(1)}, 0, {});
   }
   EXPECT_FALSE(two.take());
   ack(0, {0b10});
@@ -251,6 +252,26 @@ TEST_F(Flights, AgreesWithTheModel) {
   EXPECT_EQ(steps, 60'000);
   EXPECT_GT(losses, 1000);
   EXPECT_GT(again, 3000);
+}
+
+TEST_F(Flights, CopiesWhatALaneIsLateWithOnceAndOnAnotherLane) {
+  for (std::uint64_t number = 0; number < 6; ++number) {
+    now.since_start += Duration(10);
+    add(number, number == 1 ? 7 : 0);
+  }
+  EXPECT_FALSE(flight.take_copy(0, now, 1)) << "none has overtaken another";
+  ack(1, {0b1110});  // 2, 3 and 4 are there (bits count from block 1)
+  EXPECT_FALSE(flight.take_copy(7, now, 1)) << "it is on that lane";
+  EXPECT_FALSE(flight.take_copy(0, now, 4)) << "too few have overtaken it";
+  EXPECT_FALSE(flight.take_copy(0, {Duration(19)}, 3)) << "it went later than that";
+  auto copy = flight.take_copy(0, now, 3);
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(copy->header.number, 1u);
+  EXPECT_EQ(copy->packed.bytes.size(), kBytes / 2);
+  EXPECT_EQ(flight.copied_bytes(), kBytes / 2);
+  EXPECT_FALSE(flight.take_copy(0, now, 3)) << "one copy each";
+  flight.lane_lost(7, 0);
+  EXPECT_EQ(take_all(0), std::vector<std::uint64_t>{1}) << "its own lane is gone; the copy may be lost as well";
 }
 
 }  // namespace

@@ -137,9 +137,9 @@ TEST_F(Frames, ABlockLongerThanTheBuffers) {
 // All that is in the pool is held by blocks: what comes next waits where it is, and nothing of it is lost.
 TEST_F(Frames, ABlockWithoutABufferWaitsForOne) {
   for (int i = 0; i < 5; ++i) {
-    block(10);
-    data(4);
-    data(6);
+    block(9'900);
+    data(4000);
+    data(5900);
     frame(FrameType::kAck, random_bytes(random(), 25));
   }
   FrameOpener opener = new_opener();
@@ -164,13 +164,13 @@ TEST_F(Frames, ABlockWithoutABufferWaitsForOne) {
   more();
   EXPECT_EQ(at, flow.size());
   ASSERT_EQ(arrivals.size(), 2u);
-  EXPECT_EQ(arrivals[0].packed.bytes.size(), 10u);
+  EXPECT_EQ(arrivals[0].packed.bytes.size(), 9900u);
 }
 
 TEST_F(Frames, ALaneWithoutABufferNeitherBreaksNorLosesAnything) {
   for (int i = 0; i < 40; ++i) {
-    block(5000);
-    for (int piece = 0; piece < 5; ++piece) data(1000);
+    block(9900);
+    for (int piece = 0; piece < 9; ++piece) data(1100);
   }
   frame(FrameType::kDone, {});
   auto wire = std::make_shared<FakeWire>();

@@ -115,6 +115,7 @@ struct LinkEnd {
       if (on == nullptr) return;
       if (opens) {
         link->adopt(*on, key, wire::decode_open(message).value().incarnation);
+        link->allow_lanes(lanes);
         link->set_lanes(lanes);
         wire::Opened answer;
         std::copy(key.bytes().begin(), key.bytes().end(), answer.leaf_key.begin());

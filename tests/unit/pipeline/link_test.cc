@@ -38,6 +38,59 @@ TEST_P(Links, AsManyLanesComeUpAsAreAgreed) {
   }
 }
 
+TEST_P(Links, TheSourceSaysHowManyLanesThereAre) {
+  target.lanes = 16;
+  start();
+  ASSERT_TRUE(up(16));
+  // Down, up, and down to one: none of them is a loss, and nothing is said of it but by the links themselves.
+  for (std::size_t lanes : {4, 7, 1}) {
+    SCOPED_TRACE(lanes);
+    source.link->set_lanes(lanes);
+    ASSERT_TRUE(up(lanes));
+    world.run_for(seconds(20));
+    EXPECT_EQ(source.alive(), lanes);
+    EXPECT_EQ(target.alive(), lanes);
+    EXPECT_EQ(source.count(FrameType::kLanes) + target.count(FrameType::kLanes), 0u);
+  }
+  for (LinkEnd* end : {&source, &target}) {
+    EXPECT_EQ(end->link->statistics().lanes_lost, 0u);
+    EXPECT_EQ(end->lane_lost, 0);
+    EXPECT_EQ(end->link->statistics().reconnects, 0u);
+    EXPECT_FALSE(end->lost || end->broke || end->down);
+  }
+  // A lane that is lost is dialled again, up to what is wanted now.
+  source.link->set_lanes(3);
+  ASSERT_TRUE(up(3));
+  cut_all();
+  ASSERT_TRUE(up(3));
+  world.run_for(seconds(20));
+  EXPECT_EQ(source.alive(), 3u);
+  EXPECT_EQ(target.alive(), 3u);
+}
+
+TEST_P(Links, ALaneThatRetiresCarriesWhatItHasFirst) {
+  target.lanes = 4;
+  start();
+  ASSERT_TRUE(up(4));
+  flow::BufferPool blocks(8, 4096);
+  int sent = 0;
+  for (Lane* lane : source.link->carriers()) {
+    wire::Block header{static_cast<std::uint64_t>(sent), 4096u * static_cast<std::uint64_t>(sent), 4096, 4096,
+                       wire::Encoding::kStored};
+    flow::Buffer buffer = blocks.take();
+    lane->send_block(header, {buffer, ConstBytes(*buffer).first(4096)});
+    ++sent;
+  }
+  source.link->set_lanes(1);
+  EXPECT_EQ(source.alive(), 1u) << "at once";
+  ASSERT_TRUE(up(1));
+  world.run_for(seconds(5));
+  EXPECT_EQ(sent, 4);
+  EXPECT_EQ(target.blocks, 4);
+  EXPECT_EQ(source.lane_lost + target.lane_lost, 0);
+  EXPECT_FALSE(target.broke || source.broke);
+}
+
 TEST_P(Links, TheFirstConnectFailsWithinSeconds) {
   TimePoint begin = world.now();
   dialler().start();

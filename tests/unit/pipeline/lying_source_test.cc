@@ -32,7 +32,7 @@ class LyingSource : public ::testing::Test {
     settings.meeting.credentials.allowed.push_back(seal::public_key(*foreign.credentials.own));
     settings.lane = lane_settings();
     settings.lane.block_bytes = kBlockBytes;
-    settings.pool_buffers = 24;
+    settings.window_blocks = 10;
     settings.consumer = {"zfs-receive"};
     settings.linger = seconds(20);
     settings.hold = seconds(30);

@@ -466,7 +466,7 @@ TEST_F(Receive, ForgottenJobsThatHoldTheRoomAreWaitedFor) {
       if (i == kept) {
         cut(100);  // the gap
       } else {
-        take_packed(2000);
+        take_packed(kLeafBytes);
       }
     }
     rewind();
@@ -480,7 +480,7 @@ TEST_F(Receive, ForgottenJobsThatHoldTheRoomAreWaitedFor) {
     forget_from(base + kept);
     std::uint64_t jobs = one.machine.workers.jobs;
     std::uint64_t welcome = pipeline->credit();
-    while (blocks.size() < welcome) take_packed(1800);
+    while (blocks.size() < welcome) take_packed(kLeafBytes);
     one.world.run_for(seconds(1));
     EXPECT_LT(one.machine.workers.jobs - jobs, kWindow - kept) << "some must wait";
     EXPECT_EQ(pipeline->received(), welcome);
@@ -502,7 +502,7 @@ TEST_F(Receive, AForgottenBlockThatWaitedForRoomIsLetGo) {
   for (int run = 0; run < 2; ++run) {
     forget_from(0);
     cut(100);  // the gap
-    while (blocks.size() < kWindow) take_packed(2000);
+    while (blocks.size() < kWindow) take_packed(kLeafBytes);
     EXPECT_EQ(one.machine.workers.jobs, kWindow - 1u + static_cast<unsigned>(run))
         << "one buffer is left for the second";
     rewind();

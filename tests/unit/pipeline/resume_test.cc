@@ -217,7 +217,7 @@ TEST_F(Resumed, DamageInWhatIsSkippedIsFound) {
     rerun.run(key);
     if (!rerun.sending.failed) continue;  // padding that nothing covers
     EXPECT_EQ(rerun.sending.failed->fault, Fault::kStreamDamaged);
-    EXPECT_EQ(rerun.blocks, 0u);
+    EXPECT_LE(rerun.blocks, 1u) << "of the leaf where the new bytes begin, which goes as it comes";
     ++damaged;
   }
   EXPECT_GE(damaged, 18);

@@ -52,11 +52,12 @@ TEST(Golden, BytesOfVersion1) {
   compare("ack-beyond", encode(Ack{20, 18, 60, {0x8000000000000002, 0x0102030405060708}, 19, 2, Keep::kStore}));
   compare("final", encode(Final{0x0102030405, 5000, counting_id(0x80), ProducerExit::kSuccess}));
   compare("final-ack", encode(FinalAck{Completion::kApplied, 0x0102030405}));
+  compare("lanes", encode(Lanes{0x01020304, 8, true}));
   compare("abort", encode(Abort{Fault::kConsumerFailed, "zfs receive: exit 1"}));
   compare("frame-header-heartbeat", encode_frame_header(FrameType::kHeartbeat, 0));
   compare("frame-header-join", encode_frame_header(FrameType::kJoin, 72));
   compare("frame-header-data", encode_frame_header(FrameType::kData, 256 * 1024));
-  EXPECT_EQ(compared, 17);
+  EXPECT_EQ(compared, 18);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ using testing_data::randomise;
 
 template <class M>
 class EveryMessage : public testing::Test {};
-using AllMessages = testing::Types<Offer, Choice, Join, Open, Opened, Block, Ack, Final, FinalAck, Abort>;
+using AllMessages = testing::Types<Offer, Choice, Join, Open, Opened, Block, Ack, Final, FinalAck, Abort, Lanes>;
 TYPED_TEST_SUITE(EveryMessage, AllMessages);
 
 template <class M>
@@ -109,8 +109,10 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   EXPECT_EQ(accepted(offer, 5), (std::set<int>{0, 1})) << "joins";
   EXPECT_EQ(accepted(Opened{}, 0), (std::set<int>{1, 2, 3}));
   EXPECT_EQ(accepted(Opened{}, 41).size(), limits::kLanesMax) << "lanes: one at least";
-  EXPECT_EQ(accepted(Opened{}, 66), std::set<int>{0}) << "marks that are not there";
+  EXPECT_EQ(accepted(Opened{}, 74), std::set<int>{0}) << "marks that are not there";
   EXPECT_EQ(accepted(Ack{}, 36), (std::set<int>{0, 1, 2})) << "keep";
+  EXPECT_EQ(accepted(Lanes{}, 4).size(), limits::kLanesMax) << "one at least";
+  EXPECT_EQ(accepted(Lanes{}, 5), (std::set<int>{0, 1})) << "leaves";
   const Block block{0, 0, 100, 100, Encoding::kZstd};
   EXPECT_EQ(accepted(block, 24), (std::set<int>{0, 1}));
   EXPECT_EQ(accepted(Final{}, 48), (std::set<int>{0, 1}));

@@ -72,6 +72,7 @@ inline void randomise(SeededRandom& random, Opened& m) {
   m.lanes = u8(1 + edgy(random, limits::kLanesMax));
   m.hold_s = random.chance(0.1) ? kForEver : u32(random.next());
   m.life = u32(random.next());
+  m.credit_bytes = edgy(random, kNoEnd + 1);
   if (m.how != OpenedHow::kContinue) return;
   m.next_number = edgy(random, limits::kBlocksMax + 1);
   for (std::uint64_t count = edgy(random, kMarksMax + 1); count > 0; --count) {
@@ -95,6 +96,7 @@ inline void randomise(SeededRandom& random, Ack& m) {
   m.durable = edgy(random, m.received + 1);
   m.life = u32(random.next());
   m.keep = static_cast<Keep>(random.below(3));
+  m.credit_bytes = edgy(random, kNoEnd + 1);
 }
 inline void randomise(SeededRandom& random, Final& m) {
   m.stream_bytes = random.next();
@@ -113,6 +115,12 @@ inline void randomise(SeededRandom& random, Abort& m) {
   m.text = random_text(random, limits::kErrorTextBytesMax);
 }
 
+inline void randomise(SeededRandom& random, Lanes& m) {
+  m.serial = u32(random.next());
+  m.lanes = u8(1 + edgy(random, limits::kLanesMax));
+  m.leaves = random.chance(0.5);
+}
+
 inline auto fields(const Offer& m) {
   return std::tie(m.version_min, m.version_max, m.role, m.joins, m.ciphers, m.features);
 }
@@ -126,15 +134,16 @@ inline auto fields(const Opened& m) {
   std::vector<std::tuple<std::uint64_t, Id>> marks;
   for (const Mark& mark : m.marks) marks.emplace_back(mark.stream_bytes, mark.digest);
   return std::make_tuple(m.how, m.leaf_key, m.credit, m.lanes, m.hold_s, m.next_number, m.offset, std::move(marks),
-                         m.life);
+                         m.life, m.credit_bytes);
 }
 inline auto fields(const Block& m) { return std::tie(m.number, m.offset, m.raw_bytes, m.packed_bytes, m.encoding); }
 inline auto fields(const Ack& m) {
-  return std::tie(m.received, m.delivered, m.credit, m.beyond, m.durable, m.life, m.keep);
+  return std::tie(m.received, m.delivered, m.credit, m.beyond, m.durable, m.life, m.keep, m.credit_bytes);
 }
 inline auto fields(const Final& m) { return std::tie(m.stream_bytes, m.blocks, m.digest, m.producer); }
 inline auto fields(const FinalAck& m) { return std::tie(m.completion, m.stream_bytes); }
 inline auto fields(const Abort& m) { return std::tie(m.fault, m.text); }
+inline auto fields(const Lanes& m) { return std::tie(m.serial, m.lanes, m.leaves); }
 
 inline Result<Offer> decode(ConstBytes bytes, const Offer&) { return decode_offer(bytes); }
 inline Result<Choice> decode(ConstBytes bytes, const Choice&) { return decode_choice(bytes); }
@@ -146,5 +155,6 @@ inline Result<Ack> decode(ConstBytes bytes, const Ack&) { return decode_ack(byte
 inline Result<Final> decode(ConstBytes bytes, const Final&) { return decode_final(bytes); }
 inline Result<FinalAck> decode(ConstBytes bytes, const FinalAck&) { return decode_final_ack(bytes); }
 inline Result<Abort> decode(ConstBytes bytes, const Abort&) { return decode_abort(bytes); }
+inline Result<Lanes> decode(ConstBytes bytes, const Lanes&) { return decode_lanes(bytes); }
 
 }  // namespace zferry::wire::testing_data
