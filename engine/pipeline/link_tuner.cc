@@ -45,6 +45,11 @@ void LinkTuner::start(std::size_t most_lanes) {
   last_ = sample();
   link_.set_lanes(lanes);
   started_ = true;
+  link_bytes_per_s_ = static_cast<double>(link_.rate_bytes_per_s());
+  // Nearby nobody waits long for a long block.
+  std::size_t longest = settings_.lane.block_bytes;
+  wiring_.pace(
+      {under_way_bytes(), rtt() < kFar ? longest : std::min(longest, limits::kShortBlockBytes), link_bytes_per_s_, 0});
   arm();
 }
 

@@ -102,10 +102,11 @@ bool SendPipeline::hungry() const {
 }
 
 // Every block that waits needs room for its packed form, beside those that are on the link already: so no more are read
-// than can soon be worked on. Until it is known what the stream is, the first BEGIN may be long.
+// than can soon be worked on. Until it is known what the stream is, the first BEGIN may be long; from then on until the
+// session begins it is not known how long blocks had best be, and few are cut.
 bool SendPipeline::may_read_ahead() const {
   std::size_t buffers = pool_.buffers();
-  if (!leaf_key_) return pool_.free_buffers() > buffers / 2;
+  if (!leaf_key_ && !identified_) return pool_.free_buffers() > buffers / 2;
   return waiting_.size() < std::clamp<std::size_t>(buffers / 4, 1, limits::kReadAheadBlocks);
 }
 
