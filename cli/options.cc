@@ -117,7 +117,9 @@ Result<pipeline::LaneSettings> lane_settings(const TransferOptions& options) {
     auto source = rate_source(options.limit);
     if (!source) return source.take_error();
     lane.rate_now = *source;
-    lane.rate_bytes_per_s = lane.rate_now().value();
+    auto now = lane.rate_now();
+    if (!now) return now.take_error();
+    lane.rate_bytes_per_s = *now;
   }
   if (!options.peer_timeout.empty()) {
     auto silence = parse_time(options.peer_timeout);

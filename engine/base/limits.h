@@ -80,7 +80,7 @@ inline constexpr std::size_t kZfsAnswerBytesMax = 16 * MiB;    // of `zfs get -r
 // others (docs/PERFORMANCE.md, "The window").
 inline constexpr std::size_t kWindowBytes = 72 * MiB;
 inline constexpr std::size_t kWindowBlocks = 384;
-inline constexpr std::size_t kSourceBuffers = 88;
+inline constexpr std::size_t kSourceBuffers = 86;
 inline constexpr std::size_t kUnderWayLeast = 24 * MiB;  // of a source's pool, whatever the link
 inline constexpr std::size_t kReadAheadBlocks = 8;       // of a source, that have no packed form's room yet
 inline constexpr std::size_t kUnpackedBytes = 8 * MiB;
@@ -92,6 +92,7 @@ inline constexpr std::size_t kIdleBytes = 16 * MiB;  // of a pool, kept for what
 inline constexpr std::size_t kLaneSendBuffers = 2;
 inline constexpr std::size_t kLaneSendBytes = kBlockBytesMax + 8 * KiB;  // a sealed block
 inline constexpr std::size_t kLaneKernelBytes = 4 * MiB;
+inline constexpr std::size_t kKernelBytesLeast = 32 * MiB;  // that few lanes may have together, where they need it
 inline constexpr std::size_t kLaneReceiveBuffers = 2;
 inline constexpr std::size_t kLaneReceiveBytes = kBlockBytesMax + 512 * KiB;
 inline constexpr std::size_t kLongReads = 4;  // lanes that have such; further ones have
@@ -104,8 +105,9 @@ inline constexpr std::size_t kUnpackerBytes = 256 * KiB;
 inline constexpr std::size_t kProgramBytes = 20 * MiB;  // code, stacks, allocator slack
 
 inline constexpr std::size_t kSourceBytesMax(std::size_t lanes, std::size_t workers) {
-  return kSourceBuffers * kBufferBytes + lanes * (kLaneSendBuffers * kLaneSendBytes + kLaneKernelBytes) +
-         workers * kPackerBytes + kOuterListBytesMax + kProgramBytes;
+  std::size_t kernel = lanes * kLaneKernelBytes < kKernelBytesLeast ? kKernelBytesLeast : lanes * kLaneKernelBytes;
+  return kSourceBuffers * kBufferBytes + lanes * kLaneSendBuffers * kLaneSendBytes + kernel + workers * kPackerBytes +
+         kOuterListBytesMax + kProgramBytes;
 }
 inline constexpr std::size_t kTargetBytesMax(std::size_t lanes, std::size_t workers) {
   std::size_t long_reads = lanes < kLongReads ? lanes : kLongReads;

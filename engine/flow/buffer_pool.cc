@@ -116,6 +116,11 @@ void BufferPool::set_limit(std::size_t bytes) {
   if (call) call();
 }
 
+bool BufferPool::waited_for() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->someone_waits;
+}
+
 std::size_t BufferPool::buffers() const { return state_->longest == 0 ? 0 : state_->bytes / state_->longest; }
 
 std::size_t BufferPool::free_buffers() const {

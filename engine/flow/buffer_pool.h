@@ -37,6 +37,8 @@ class BufferPool {
   // From now on no more than so many bytes are given out, whatever there could be: what is read far ahead of its use
   // is cold again by then.
   void set_limit(std::size_t bytes);
+  // take() has failed since a buffer came back last.
+  bool waited_for() const;
   std::size_t buffers() const;  // of the longest kind, in all
   std::size_t free_buffers() const;
   std::size_t buffer_bytes() const;

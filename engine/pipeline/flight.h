@@ -57,7 +57,7 @@ class Flight {
   struct Aboard {
     wire::Block header;
     flow::Slice packed;  // empty: the target has it for good
-    std::uint64_t lane;  // of its copy, where one went
+    std::uint64_t lane;  // where it went first; a copy's is not noted
     TimePoint since;
     bool there = false;
     bool copied = false;

@@ -85,7 +85,7 @@ LaneReceiver::LaneReceiver(Host& host, const LaneSettings& settings, io::ByteStr
 // Room for what is left of a frame and a good read behind it, whatever sizes the peer prefers.
 std::size_t LaneReceiver::buffer_bytes() const {
   constexpr std::size_t kFrames = 2 * limits::kFrameBytesMax;
-  return roomy_ ? std::min(limits::kLaneReceiveBytes, settings_.block_bytes + kFrames) : kFrames;
+  return roomy_ && long_reads_ ? std::min(limits::kLaneReceiveBytes, settings_.block_bytes + kFrames) : kFrames;
 }
 
 void LaneReceiver::welcome_blocks(bool welcome) {

@@ -97,7 +97,8 @@ void Link::dialled(Dials::iterator attempt, Result<EstablishedLane> lane) {
 bool Link::busy(bool joins) const {
   if (closing_ || over_) return true;
   if (joins && ticket_)
-    return count(Standing::kMember) + count(Standing::kJoining) >= 2 * std::max(lanes_, lanes_most_);
+    return count(Standing::kMember) + count(Standing::kJoining) + count(Standing::kRetiring) >=
+           2 * std::max(lanes_, lanes_most_);
   if (role_ == wire::Role::kSource) return healthy() > 0;
   return count(Standing::kVisitor) >= limits::kVisitorsMax;
 }
@@ -205,7 +206,7 @@ void Link::bound_stay(std::uint64_t id, Standing standing) {
 
 void Link::adopt(Lane& lane, const seal::SecretBytes& leaf_key, std::uint64_t incarnation) {
   bool newer = ticket_ && ticket_->incarnation() != incarnation;
-  if (newer) lanes_serial_ = 0;
+  if (!ticket_ || newer) lanes_serial_ = 0;
   ticket_ = std::make_shared<const Ticket>(leaf_key, incarnation);
   of_store_ = false;
   principal_ = lane.principal();
@@ -332,8 +333,11 @@ void Link::lane_over(std::uint64_t id, std::optional<Error> lost) {
   Error why = lost ? std::move(*lost) : Error{Fault::kLinkLost, lane.peer() + " hung up", {}};
   if (standing != Standing::kLeaving && was_lost) last_error_ = why;
   if (standing == Standing::kVisitor) events_.visitor_left(lane.peer());
-  if (standing == Standing::kMember || (standing == Standing::kRetiring && was_lost)) {
-    if (!goodbye_) ++gone_statistics_.lanes_lost;
+  // A lane that retired in good order may yet have taken something along: that its bytes are out and the other end hung
+  // up does not say that they arrived.
+  bool retired = standing == Standing::kRetiring && (was_lost || role_ == wire::Role::kSource);
+  if (standing == Standing::kMember || retired) {
+    if (!goodbye_ && (was_lost || standing == Standing::kMember)) ++gone_statistics_.lanes_lost;
     events_.lane_lost(lane);
     if (count(Standing::kMember) == 0) went_down(std::move(why));
   }

@@ -36,7 +36,8 @@ class Link {
     std::function<void(Lane&)> fresh;
     // A lane that joined the session; at the source once the target has said its first on it.
     std::function<void(Lane&)> joined;
-    std::function<void(Lane&)> lane_lost;  // a lane of the session, while others live
+    std::function<void(Lane&)> lane_lost;  // a lane of the session, while others live; at the source, one that retired
+    std::function<void(Lane&)> leaves;     // the source retires it: this end's last word on it may be said now
     std::function<void(Error)> down;       // the last lane of the session is gone
     std::function<void(Error)> lost;       // and none came in time; or nobody could be met at all. The last event
     std::function<void(Lane&, wire::FrameType, ConstBytes)> message;

@@ -53,7 +53,9 @@ void Link::say_lanes(Lane* lane, bool leaves) {
 
 // The youngest go first. They get no blocks any more, and hang up when those that they have are out.
 void Link::retire_some() {
-  std::size_t surplus = healthy() - std::min(healthy(), lanes_);
+  auto stays = [this](const Place& place) { return place.standing == Standing::kMember && !silent(*place.lane); };
+  auto members = static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(), stays));
+  std::size_t surplus = members - std::min(members, lanes_);
   for (auto place = places_.rbegin(); place != places_.rend() && surplus > 0; ++place) {
     if (place->standing != Standing::kMember || silent(*place->lane)) continue;
     place->standing = Standing::kRetiring;
@@ -78,9 +80,12 @@ void Link::got_lanes(Place& place, ConstBytes bytes) {
     lanes_ = std::min<std::size_t>(lanes->lanes, std::max<std::size_t>(lanes_most_, 1));
   }
   if (lanes->leaves) {
+    events_.leaves(*place.lane);
     place.standing = Standing::kRetiring;
+    place.lane->welcome_blocks(false);
     place.lane->close();
     bound_stay(place.lane->id(), Standing::kRetiring);
+    events_.drained();  // who waited for this lane to be idle waits no more
     if (count(Standing::kMember) == 0) went_down({Fault::kLinkLost, place.lane->peer() + " left its last lane", {}});
   }
   keep_up();

@@ -15,6 +15,7 @@ constexpr Duration kLateLeast = std::chrono::milliseconds(100);
 constexpr double kProducts = 8;  // of bandwidth and delay, that may be under way
 constexpr double kMostly = 0.5;
 constexpr double kFaster = 1.4;  // a measure: as long as the link is not what limits, it may be faster than was seen
+constexpr double kFastest = 8;   // of what was ever seen to arrive, that a link is believed to carry
 constexpr double kNews = 0.3;
 
 // Lanes to begin with: further off it takes longer to find out how many help.
@@ -45,11 +46,12 @@ void LinkTuner::start(std::size_t most_lanes) {
   last_ = sample();
   link_.set_lanes(lanes);
   started_ = true;
+  rtt_ = rtt();
   link_bytes_per_s_ = static_cast<double>(link_.rate_bytes_per_s());
   // Nearby nobody waits long for a long block.
   std::size_t longest = settings_.lane.block_bytes;
   wiring_.pace(
-      {under_way_bytes(), rtt() < kFar ? longest : std::min(longest, limits::kShortBlockBytes), link_bytes_per_s_, 0});
+      {under_way_bytes(), rtt_ < kFar ? longest : std::min(longest, limits::kShortBlockBytes), link_bytes_per_s_, 0});
   arm();
 }
 
@@ -66,6 +68,7 @@ void LinkTuner::arm() {
 
 void LinkTuner::note() {
   if (!started_) return;
+  arm();
   TimePoint now = host_.loop.now();
   of(held_, now_) += now - std::exchange(since_, now);
   now_ = wiring_.bottleneck();
@@ -83,13 +86,14 @@ Duration LinkTuner::rtt() const {
   return longest;
 }
 
-Duration LinkTuner::late() const { return std::max<Duration>(kLateLeast, 2 * rtt()); }
+Duration LinkTuner::late() const { return std::max<Duration>(kLateLeast, 2 * rtt_); }
 
 void LinkTuner::tick() {
+  rtt_ = rtt();
   wiring_.tick();
   note();
   Sample now = sample();
-  if (now.at - last_.at >= (measured_ ? kMeasure : std::max<Duration>(kTick, 4 * rtt()))) measure(now);
+  if (now.at - last_.at >= (measured_ ? kMeasure : std::max<Duration>(kTick, 4 * rtt_))) measure(now);
   count_lanes(now);
 }
 
@@ -112,7 +116,8 @@ void LinkTuner::measure(const Sample& now) {
     bool more = acked > link_bytes_per_s_;
     link_bytes_per_s_ = more ? acked : link_bytes_per_s_ + kNews * (acked - link_bytes_per_s_);
   } else if (share(Bottleneck::kCpu) > kMostly) {
-    link_bytes_per_s_ = std::max(link_bytes_per_s_, acked) * kFaster;
+    fastest_bytes_per_s_ = std::max(fastest_bytes_per_s_, acked);
+    link_bytes_per_s_ = std::min(std::max(link_bytes_per_s_, acked) * kFaster, kFastest * fastest_bytes_per_s_);
   }
   if (double limit = static_cast<double>(link_.rate_bytes_per_s()); limit > 0)
     link_bytes_per_s_ = link_bytes_per_s_ > 0 ? std::min(link_bytes_per_s_, limit) : limit;
@@ -127,8 +132,8 @@ void LinkTuner::measure(const Sample& now) {
 // Enough for lanes that recover from losses to be far behind the others, and for the stages; no more, for what is read
 // far ahead of its use is cold by then.
 std::size_t LinkTuner::under_way_bytes() const {
-  double product = std::max(acked_bytes_per_s_, link_bytes_per_s_) * seconds(rtt());
-  return limits::kUnderWayLeast + static_cast<std::size_t>(kProducts * product);
+  double product = std::max(acked_bytes_per_s_, link_bytes_per_s_) * seconds(rtt_);
+  return limits::kUnderWayLeast + static_cast<std::size_t>(std::min(kProducts * product, 1e12));
 }
 
 // A block is as long as a lane carries in the time that others may wait for it, lest a slow one holds up the stream;
@@ -148,7 +153,7 @@ void LinkTuner::count_lanes(const Sample& now) {
   bool paced = limit > 0 && acked_bytes_per_s_ > 0.8 * limit;
   auto held = [&](Bottleneck what) { return paced ? Duration(0) : now.held[static_cast<std::size_t>(what)]; };
   std::size_t wanted = count_->look(
-      {now.at, now.acked_bytes, held(Bottleneck::kLink), held(Bottleneck::kTarget), link_.carriers().size(), rtt()});
+      {now.at, now.acked_bytes, held(Bottleneck::kLink), held(Bottleneck::kTarget), link_.carriers().size(), rtt_});
   link_.set_lanes(wanted);
   if (!count_->settled() || std::exchange(told_lanes_, wanted) == wanted) return;
   wiring_.info(std::to_string(wanted) + (wanted == 1 ? " lane" : " lanes") + " carry " +
@@ -168,7 +173,7 @@ void LinkTuner::tune_lanes(double time_s) {
     if (link_matters_) lanes[at]->set_pace(static_cast<double>(facts->acked_bytes - before.acked_bytes) / time_s);
     bool limited = seconds(facts->buffer_limited - before.buffer_limited) > kMostly * time_s;
     if (!limited || (count_ && lanes.size() < most_lanes_)) continue;
-    std::size_t most = limits::kLanesMax * limits::kLaneKernelBytes / lanes.size();
+    std::size_t most = std::max(limits::kLaneKernelBytes, limits::kKernelBytesLeast / lanes.size());
     lanes[at]->wish({{}, std::min(most, 2 * facts->send_buffer_bytes), 0});
   }
 }

@@ -74,6 +74,8 @@ class LinkTuner {
   bool started_ = false;
   bool measured_ = false;
   double link_bytes_per_s_ = 0;
+  Duration rtt_{0};  // at the last tick
+  double fastest_bytes_per_s_ = 0;
   double acked_bytes_per_s_ = 0;
   double stream_bytes_per_s_ = 0;
   double share_of_link_ = 0;  // of the last measure's time

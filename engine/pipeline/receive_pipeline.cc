@@ -47,8 +47,9 @@ ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destin
       window_(window),
       events_(std::move(events)),
       near_bytes_(near_blocks(block_bytes, window) * block_bytes),
-      // A buffer more: those of a great many short blocks are up to a grain longer than what they hold.
-      raw_pool_(near_blocks(block_bytes, window) + (window.blocks > limits::kGrainsOfBuffer ? 1 : 0), block_bytes),
+      // A buffer more where many short blocks may be near: theirs are up to a grain longer than what they hold.
+      raw_pool_(near_blocks(block_bytes, window) + (near_blocks(block_bytes, window) < window.blocks ? 1 : 0),
+                block_bytes),
       leaf_key_(std::make_shared<const seal::SecretBytes>(std::move(leaf_key))),
       at_(std::move(from)),
       candidates_(block_bytes),

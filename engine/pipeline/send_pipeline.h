@@ -78,6 +78,8 @@ class SendPipeline {
   };
   // The next block in order, if it is ready and covered. It is the caller's until acknowledged.
   std::optional<OutgoingBlock> next_block(const Credit& credit);
+  // Everything that it may hold is on the link.
+  bool starved() const { return ready_.empty() && queue_.empty() && pool_.waited_for(); }
   bool waits_for(const Credit& credit) const { return !ready_.empty() && !credit.covers(ready_.front()->header); }
   // Downstream has room: what was read so far may go.
   void pull() { reader_->offer(); }

@@ -108,6 +108,7 @@ Link::Events Source::link_events() {
     flight_.lane_lost(lane.id(), lane.unwritten_bytes());
     driver_.feed(Event::kLaneLost);
   };
+  events.leaves = [](Lane&) {};
   events.down = [this](const Error& why) { link_down(why); };
   events.lost = [this](Error why) { driver_.feed(Event::kLinkLost, {std::move(why)}); };
   events.message = [this](Lane& lane, wire::FrameType type, ConstBytes bytes) { lane_message(lane, type, bytes); };
@@ -257,7 +258,7 @@ void Source::start_input() {
   }
   SendPipeline::Events events;
   events.wanted = [this] {
-    if (!opened_ || next_number_ >= core().credit()) return false;
+    if (!opened_ || next_number_ >= core().credit() || pipeline_->stream_bytes() >= credit_bytes_) return false;
     std::vector<Lane*> lanes = link_.carriers();
     return std::any_of(lanes.begin(), lanes.end(), [](const Lane* lane) { return lane->has_room(); });
   };
@@ -339,12 +340,12 @@ bool Source::load(Lane& lane) {
   return true;
 }
 
-// The window is full, or nothing more will come: what another lane is late with goes on this one, too, so that a slow
-// lane holds nobody up. Blocks of several lanes overtake each other by about one each; late is what many have
-// overtaken.
+// The window is full, or this end's pool, or nothing more will come: what another lane is late with goes on this one,
+// too, so that a slow lane holds nobody up. Blocks of several lanes overtake each other by about one each; late is what
+// many have overtaken.
 bool Source::load_copy(Lane& lane) {
   bool last_ones = pipeline_->ready() == 0 && pipeline_->input_over();
-  if (!last_ones && !pipeline_->waits_for(credit())) return false;
+  if (!last_ones && !pipeline_->waits_for(credit()) && !pipeline_->starved()) return false;
   std::size_t overtaken_by = last_ones ? 1 : link_.carriers().size() + kOvertaken;
   TimePoint late{host_.loop.now() - TimePoint{tuner_.late()}};
   std::optional<Flight::Passenger> block = flight_.take_copy(lane.id(), late, overtaken_by);

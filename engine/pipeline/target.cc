@@ -142,6 +142,9 @@ Link::Events Target::link_events() {
   events.fresh = [](Lane&) {};  // it will say OPEN
   events.joined = [this](Lane&) { driver_.feed(Event::kLinkBack); };
   events.lane_lost = [this](Lane&) { driver_.feed(Event::kLaneLost); };
+  events.leaves = [this](Lane& lane) {
+    if (core().state() == State::kReceiving) lane.send(wire::FrameType::kAck, wire::encode(intake_.ack()));
+  };
   events.down = [this](const Error& why) { link_down(why); };
   events.lost = [this](Error why) { link_lost(std::move(why)); };
   events.message = [this](Lane& lane, wire::FrameType type, ConstBytes bytes) { lane_message(lane, type, bytes); };

@@ -139,6 +139,7 @@ void CrashRun::start_target() {
   pipeline::TargetSettings& settings = target_.side->settings;
   settings.lane = lane_settings(base);
   settings.window_blocks = std::max<std::size_t>(base.pool_buffers / 2 - 2, 2);
+  if (base.seed % 3 == 0) settings.window_bytes = (2 + base.seed % 5) * base.block_bytes;
   settings.linger = base.linger;
   settings.store = {kStore, journey_.capacity_bytes, journey_.end_when_lost, journey_.segment_bytes};
   settings.applied_every = journey_.applied_every;

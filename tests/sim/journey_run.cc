@@ -137,6 +137,7 @@ void JourneyRun::start_target() {
   pipeline::TargetSettings& settings = target_->settings;
   settings.lane = lane_settings(base);
   settings.window_blocks = std::max<std::size_t>(base.pool_buffers / 2 - 2, 2);
+  if (base.seed % 3 == 0) settings.window_bytes = (2 + base.seed % 5) * base.block_bytes;
   settings.linger = base.linger;
   settings.hold = journey_.hold;
   settings.lanes = journey_.target_lanes;

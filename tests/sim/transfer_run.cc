@@ -212,6 +212,7 @@ void Transfer::start_target() {
   settings.lane = lane_settings(scenario_);
   if (meets(Trouble::kBlocksTooLong)) settings.lane.block_bytes /= 2;
   settings.window_blocks = std::max<std::size_t>(scenario_.pool_buffers / 2 - 2, 2);
+  if (scenario_.seed % 3 == 0) settings.window_bytes = (2 + scenario_.seed % 5) * scenario_.block_bytes;
   settings.linger = scenario_.linger;
   settings.hold = Duration(0);
   bool to_file = scenario_.consumer == Consumer::kFile || scenario_.consumer == Consumer::kFileFull ||

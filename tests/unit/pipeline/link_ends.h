@@ -90,6 +90,7 @@ struct LinkEnd {
       if (!source() && speaks) up.send(wire::FrameType::kAck, wire::encode(wire::Ack{}));
     };
     to.lane_lost = [this](Lane&) { ++lane_lost; };
+    to.leaves = [](Lane&) {};
     to.down = [this](const Error&) { ++down; };
     to.lost = [this](Error why) {
       EXPECT_FALSE(lost) << "twice";
