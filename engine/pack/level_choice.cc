@@ -19,6 +19,7 @@ constexpr double kTrialCost = 1.6;         // what is slower than this by its es
 constexpr std::uint64_t kTrialEvery = 24;  // blocks
 constexpr std::uint64_t kFirstTrialEvery = 4;
 constexpr std::uint64_t kStaleAfter = 96;
+constexpr double kFarBelow = 0.3;
 constexpr double kSpareCores = 0.5;  // of them that may be spent where nothing is scarce
 
 double scale_of(const std::array<double, kRungs>& prior, std::size_t to, std::size_t from) {
@@ -52,12 +53,12 @@ double LevelChoice::time(const Rung& rung) const {
   return std::max(rung.work_s / workers_, rung.share / link);
 }
 
-// The quickest; of those that are about as quick, the one that costs the cores least. Where the stream is slower than
-// both link and cores could carry it, time is not what counts: the smallest that a part of the cores can do.
+// The quickest; of those that are about as quick, the one that costs the cores least. Where the stream is far slower
+// than both link and cores could carry it, time is not what counts: the smallest that a part of the cores can do.
 std::size_t LevelChoice::best(const std::array<Rung, kRungs>& rungs) const {
   double least = time(rungs[0]);
   for (const Rung& rung : rungs) least = std::min(least, time(rung));
-  if (pace_bytes_per_s_ > 0 && least * pace_bytes_per_s_ < 1) {
+  if (pace_bytes_per_s_ > 0 && least * pace_bytes_per_s_ < kFarBelow) {
     std::size_t chosen = 0;
     for (std::size_t at = 1; at <= kMiddle; ++at)
       if (rungs[at].work_s / workers_ * pace_bytes_per_s_ <= kSpareCores && rungs[at].share < rungs[chosen].share)

@@ -19,7 +19,8 @@ inline constexpr std::size_t kRungs = kLadder.size();
 
 class LevelChoice {
  public:
-  explicit LevelChoice(std::size_t workers) : workers_(static_cast<double>(workers)) {}
+  // Cores that are there for packing.
+  explicit LevelChoice(double workers) : workers_(workers) {}
   // What the link carries when it is full, in bytes a second. 0: not known yet.
   void set_link(double bytes_per_s) { link_bytes_per_s_ = bytes_per_s; }
   // What the stream moves at now where neither link nor cores hold it up, in bytes a second; 0 where one of them does.

@@ -14,8 +14,10 @@ constexpr Duration kBlockTime = std::chrono::milliseconds(40);
 constexpr Duration kLateLeast = std::chrono::milliseconds(100);
 constexpr double kProducts = 8;  // of bandwidth and delay, that may be under way
 constexpr double kMostly = 0.5;
-constexpr double kFaster = 1.4;  // a measure: as long as the link is not what limits, it may be faster than was seen
+constexpr double kFaster = 1.5;  // a measure: as long as the link is not what limits, it may be faster than was seen
 constexpr double kFastest = 8;   // of what was ever seen to arrive, that a link is believed to carry
+constexpr Duration kGuessWaitMost = std::chrono::seconds(60);
+constexpr double kNearLink = 2e9;  // bytes a second, until it is seen
 constexpr double kNews = 0.3;
 
 // Lanes to begin with: further off it takes longer to find out how many help.
@@ -48,6 +50,8 @@ void LinkTuner::start(std::size_t most_lanes) {
   started_ = true;
   rtt_ = rtt();
   link_bytes_per_s_ = static_cast<double>(link_.rate_bytes_per_s());
+  link_is_guess_ = link_bytes_per_s_ == 0 && rtt_ < kFar;
+  if (link_is_guess_) link_bytes_per_s_ = kNearLink;
   // Nearby nobody waits long for a long block.
   std::size_t longest = settings_.lane.block_bytes;
   wiring_.pace(
@@ -111,14 +115,7 @@ void LinkTuner::measure(const Sample& now) {
   measured_ = true;
   acked_bytes_per_s_ = acked;
   share_of_link_ = share(Bottleneck::kLink);
-  if (share_of_link_ > kMostly) {
-    // It may have grown all at once (a lane came), but a dip is but a dip.
-    bool more = acked > link_bytes_per_s_;
-    link_bytes_per_s_ = more ? acked : link_bytes_per_s_ + kNews * (acked - link_bytes_per_s_);
-  } else if (share(Bottleneck::kCpu) > kMostly) {
-    fastest_bytes_per_s_ = std::max(fastest_bytes_per_s_, acked);
-    link_bytes_per_s_ = std::min(std::max(link_bytes_per_s_, acked) * kFaster, kFastest * fastest_bytes_per_s_);
-  }
+  look_at_link(now.at, acked, share(Bottleneck::kCpu));
   if (double limit = static_cast<double>(link_.rate_bytes_per_s()); limit > 0)
     link_bytes_per_s_ = link_bytes_per_s_ > 0 ? std::min(link_bytes_per_s_, limit) : limit;
   bool idle = share(Bottleneck::kSource) + share(Bottleneck::kTarget) > kMostly;
@@ -127,6 +124,25 @@ void LinkTuner::measure(const Sample& now) {
   wiring_.pace({under_way_bytes(), block_bytes(), link_bytes_per_s_, idle ? stream : 0});
   tune_lanes(time_s);
   last_ = now;
+}
+
+// How fast the link is can be seen only while it is what limits. While the cores do, it may be faster than was seen:
+// that is guessed at, by and by, and what packing does by the guess shows whether it holds. A guess that did not is not
+// made again soon.
+void LinkTuner::look_at_link(TimePoint now, double acked, double share_of_cores) {
+  if (share_of_link_ > kMostly) {
+    // It may have grown all at once (a lane came), but a dip is but a dip.
+    bool disproved = std::exchange(link_is_guess_, false);
+    if (disproved) guess_wait_ = std::min<Duration>(2 * guess_wait_, kGuessWaitMost);
+    guess_again_ = now + guess_wait_;
+    bool all = disproved || acked > link_bytes_per_s_;
+    link_bytes_per_s_ = all ? acked : link_bytes_per_s_ + kNews * (acked - link_bytes_per_s_);
+  } else if (share_of_cores > kMostly && now >= guess_again_) {
+    link_is_guess_ = true;
+    fastest_bytes_per_s_ = std::max(fastest_bytes_per_s_, acked);
+    double guess = std::max(link_bytes_per_s_, acked) * kFaster;
+    link_bytes_per_s_ = std::max(link_bytes_per_s_, std::min(guess, kFastest * fastest_bytes_per_s_));
+  }
 }
 
 // Enough for lanes that recover from losses to be far behind the others, and for the stages; no more, for what is read

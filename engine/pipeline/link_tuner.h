@@ -55,6 +55,7 @@ class LinkTuner {
   void tune_lanes(double time_s);
   void count_lanes(const Sample& now);
   void measure(const Sample& now);
+  void look_at_link(TimePoint now, double acked, double share_of_cores);
   Sample sample() const;
   Duration rtt() const;
   std::size_t under_way_bytes() const;
@@ -74,6 +75,9 @@ class LinkTuner {
   bool started_ = false;
   bool measured_ = false;
   double link_bytes_per_s_ = 0;
+  bool link_is_guess_ = false;
+  TimePoint guess_again_{};
+  Duration guess_wait_ = std::chrono::seconds(5);
   Duration rtt_{0};  // at the last tick
   double fastest_bytes_per_s_ = 0;
   double acked_bytes_per_s_ = 0;

@@ -23,6 +23,8 @@ void work(OutgoingBlock& block, const seal::SecretBytes& leaf_key, std::size_t l
     block.leaf = seal::leaf_of(leaf_key, block.header.offset / leaf_bytes, block.raw.bytes);
 }
 
+constexpr double kLoopShare = 0.5;  // of a core, that the loop takes from the workers
+
 // How hard a block is to be packed: as told, or by its texture.
 struct Packing {
   pack::PackSettings settings;
@@ -60,7 +62,7 @@ SendPipeline::SendPipeline(Host& host, io::ByteStream& input, const Settings& se
       settings_(settings),
       events_(std::move(events)),
       pool_(settings.pool_buffers, settings.block_bytes),
-      levels_(host.workers.count()),
+      levels_(static_cast<double>(host.workers.count()) - kLoopShare),
       block_bytes_wanted_(settings.block_bytes) {
   pool_.set_on_return([&loop = host_.loop, resume = lifeline_.guard([this] { resume(); })] { loop.post(resume); });
   InputReader::Events reading;

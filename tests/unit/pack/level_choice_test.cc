@@ -50,7 +50,7 @@ TEST(LevelChoice, IsWithinATenthOfTheBestFixedLevel) {
   for (const Data& data : {kText, kHard, kEasy})
     for (double workers : {1.0, 2.0, 16.0})
       for (double link : {1.25e6, 12.5e6, 125e6, 400e6, 1.2e9, 3e9}) {
-        LevelChoice choice(static_cast<std::size_t>(workers));
+        LevelChoice choice(workers);
         choice.set_link(link);
         double took = time_of(choice, data, workers, link, 2000);
         EXPECT_LE(took, 1.1 * best_fixed(data, workers, link, 2000)) << workers << " workers, link " << link;
