@@ -38,7 +38,8 @@ std::optional<LinkFacts> tcp_facts(int fd) {
   facts.rtt = std::chrono::microseconds(info.tcpi_rtt);
   const std::uint32_t least = info.tcpi_min_rtt == 0 ? info.tcpi_rtt : info.tcpi_min_rtt;
   facts.rtt_min = std::chrono::microseconds(least == ~0U ? info.tcpi_rtt : least);
-  facts.acked_bytes = info.tcpi_bytes_acked;
+  // Behind a lost packet the others are acknowledged one by one (SACK), and only later as a whole.
+  facts.acked_bytes = info.tcpi_bytes_acked + std::uint64_t{info.tcpi_sacked} * info.tcpi_snd_mss;
   facts.buffer_limited = std::chrono::microseconds(info.tcpi_sndbuf_limited);
   int buffer = 0;
   bytes = sizeof buffer;

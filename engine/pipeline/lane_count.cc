@@ -16,6 +16,7 @@ constexpr double kGain = 1.15;    // of a doubling: less is no help
 constexpr double kAsGood = 0.95;  // with half of them: the others are none
 constexpr double kFallen = 0.6;   // of what it was: another link, another search
 constexpr int kLooks = 2;
+constexpr int kClimbs = 4;
 constexpr double kLimited = 0.5;  // of the time: else the link is not what limits
 
 }  // namespace
@@ -47,7 +48,8 @@ std::size_t LaneCount::look(const Look& look) {
   if (measured < least) return lanes_;
   double limited = seconds(look.link_limited - first_.link_limited) / seconds(measured);
   double held_up = limited + seconds(look.target_limited - first_.target_limited) / seconds(measured);
-  double rate = static_cast<double>(look.acked_bytes - first_.acked_bytes) / seconds(measured);
+  double rate =
+      static_cast<double>(std::max(look.acked_bytes, first_.acked_bytes) - first_.acked_bytes) / seconds(measured);
   first_ = look;
   link_limited_ = limited >= kLimited;
   if (held_up < kLimited) {
@@ -69,7 +71,7 @@ std::size_t LaneCount::look(const Look& look) {
       disappointments_ = 0;
     }
   }
-  return judge(look);
+  return judge(look, held);
 }
 
 void LaneCount::step_to(std::size_t lanes, Phase phase) {
@@ -78,6 +80,7 @@ void LaneCount::step_to(std::size_t lanes, Phase phase) {
   lanes_ = lanes;
   phase_ = phase;
   disappointments_ = 0;
+  climbs_ = 0;
   settling_ = true;
   begun_ = false;
   first_ = {};
@@ -98,10 +101,12 @@ void LaneCount::hold(const Look& look, std::size_t lanes) {
   hold_ = std::min<Duration>(hold_ * 2, kHoldMost);
 }
 
-std::size_t LaneCount::judge(const Look& look) {
+std::size_t LaneCount::judge(const Look& look, double held) {
   switch (phase_) {
     case Phase::kGrowing:
     case Phase::kTryingMore:
+      // What is still getting up to speed tells nothing: any number would seem to help.
+      if (before_ == 0 && rate_ >= kGain * held && ++climbs_ < kClimbs) break;
       if (before_ == 0 || rate_ >= kGain * rate_before_) {
         if (lanes_ < most_ && link_limited_) {
           step_to(std::min(most_, lanes_ * 2), phase_);

@@ -33,7 +33,7 @@ class LaneCount {
   enum class Phase { kGrowing, kHolding, kTryingMore, kTryingFewer };
   void step_to(std::size_t lanes, Phase phase);
   void hold(const Look& look, std::size_t lanes);
-  std::size_t judge(const Look& look);
+  std::size_t judge(const Look& look, double held);
 
   const std::size_t most_;
   std::size_t lanes_;
@@ -42,6 +42,7 @@ class LaneCount {
   double rate_before_ = 0;   // bytes a second then
   double rate_ = 0;          // at the last measure
   int disappointments_ = 0;  // looks at this step that showed no gain
+  int climbs_ = 0;           // looks in a row at which it was still getting faster by itself
   bool settling_ = true;     // lanes come and find their speed: nothing is measured yet
   TimePoint since_{};        // of settling, or of the measure
   bool begun_ = false;

@@ -11,6 +11,7 @@ constexpr Duration kTick = std::chrono::milliseconds(100);
 constexpr Duration kMeasure = std::chrono::milliseconds(500);
 constexpr Duration kFar = std::chrono::milliseconds(5);  // a round trip from which on it is a WAN
 constexpr Duration kBlockTime = std::chrono::milliseconds(40);
+constexpr Duration kVeryLate = std::chrono::milliseconds(400);
 constexpr Duration kLateLeast = std::chrono::milliseconds(100);
 constexpr double kProducts = 8;  // of bandwidth and delay, that may be under way
 constexpr double kMostly = 0.5;
@@ -91,6 +92,8 @@ Duration LinkTuner::rtt() const {
 }
 
 Duration LinkTuner::late() const { return std::max<Duration>(kLateLeast, 2 * rtt_); }
+
+Duration LinkTuner::very_late() const { return kVeryLate + 4 * rtt_; }
 
 void LinkTuner::tick() {
   rtt_ = rtt();
@@ -186,7 +189,9 @@ void LinkTuner::tune_lanes(double time_s) {
     if (!facts) continue;
     Seen before = std::exchange(seen_[at], {lanes[at]->id(), facts->acked_bytes, facts->buffer_limited});
     if (before.lane != lanes[at]->id()) continue;
-    if (link_matters_) lanes[at]->set_pace(static_cast<double>(facts->acked_bytes - before.acked_bytes) / time_s);
+    if (link_matters_)
+      lanes[at]->set_pace(static_cast<double>(std::max(facts->acked_bytes, before.acked_bytes) - before.acked_bytes) /
+                          time_s);
     bool limited = seconds(facts->buffer_limited - before.buffer_limited) > kMostly * time_s;
     if (!limited || (count_ && lanes.size() < most_lanes_)) continue;
     std::size_t most = std::max(limits::kLaneKernelBytes, limits::kKernelBytesLeast / lanes.size());

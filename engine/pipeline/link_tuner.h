@@ -42,6 +42,7 @@ class LinkTuner {
   void joined(Lane& lane);
   // A block that is under way for so long is late.
   Duration late() const;
+  Duration very_late() const;
 
  private:
   struct Sample {

@@ -306,7 +306,7 @@ void Source::pump() {
     for (Lane* lane : link_.carriers()) {
       if (!lane->has_room()) continue;
       room = true;
-      loaded |= load(*lane) || load_copy(*lane);
+      loaded |= load_copy(*lane) || load(*lane);
     }
   }
   if (room) pipeline_->pull();
@@ -340,14 +340,14 @@ bool Source::load(Lane& lane) {
   return true;
 }
 
-// The window is full, or this end's pool, or nothing more will come: what another lane is late with goes on this one,
-// too, so that a slow lane holds nobody up. Blocks of several lanes overtake each other by about one each; late is what
-// many have overtaken.
+// What another lane is late with goes on this one, too, so that a slow lane holds nobody up: soon where the window is
+// full, or this end's pool, or nothing more will come; else when it is very late. Blocks of several lanes overtake each
+// other by about one each; late is what many have overtaken.
 bool Source::load_copy(Lane& lane) {
   bool last_ones = pipeline_->ready() == 0 && pipeline_->input_over();
-  if (!last_ones && !pipeline_->waits_for(credit()) && !pipeline_->starved()) return false;
+  bool stuck = last_ones || pipeline_->waits_for(credit()) || pipeline_->starved();
   std::size_t overtaken_by = last_ones ? 1 : link_.carriers().size() + kOvertaken;
-  TimePoint late{host_.loop.now() - TimePoint{tuner_.late()}};
+  TimePoint late{host_.loop.now() - TimePoint{stuck ? tuner_.late() : tuner_.very_late()}};
   std::optional<Flight::Passenger> block = flight_.take_copy(lane.id(), late, overtaken_by);
   if (!block) return false;
   lane.send_block(block->header, std::move(block->packed));
