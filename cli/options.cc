@@ -116,10 +116,8 @@ Result<pipeline::LaneSettings> lane_settings(const TransferOptions& options) {
   if (!options.limit.empty()) {
     auto source = rate_source(options.limit);
     if (!source) return source.take_error();
-    lane.rate_now = *source;
-    auto now = lane.rate_now();
-    if (!now) return now.take_error();
-    lane.rate_bytes_per_s = *now;
+    lane.rate_bytes_per_s = source->bytes_per_s;
+    lane.rate_now = source->again;
   }
   if (!options.peer_timeout.empty()) {
     auto silence = parse_time(options.peer_timeout);

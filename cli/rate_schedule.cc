@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <utility>
 
 #include "units.h"
 
@@ -138,15 +139,19 @@ std::uint64_t RateSchedule::at(int minute) const {
   return otherwise_;
 }
 
-Result<RateNow> rate_source(const std::string& text) {
+Result<RateSource> rate_source(const std::string& text) {
   if (text.starts_with('@')) {
     auto file = std::make_shared<LimitFile>(text.substr(1));
-    if (auto first = file->now(); !first) return first.take_error();
-    return RateNow([file] { return file->now(); });
+    auto now = file->now();
+    if (!now) return now.take_error();
+    return RateSource{*now, [file] { return file->now(); }};
   }
   auto schedule = RateSchedule::parse(text);
   if (!schedule) return schedule.take_error();
-  return RateNow([schedule = *schedule]() -> Result<std::uint64_t> { return schedule.at(minute_now()); });
+  RateSource source{schedule->at(minute_now()), nullptr};
+  if (schedule->changes())
+    source.again = [schedule = *schedule]() -> Result<std::uint64_t> { return schedule.at(minute_now()); };
+  return source;
 }
 
 }  // namespace zferry::cli

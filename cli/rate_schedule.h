@@ -30,11 +30,14 @@ class RateSchedule {
   std::uint64_t otherwise_ = 0;
 };
 
-// What --limit says now, asked again and again. "@FILE": the file's text (lines count as commas, # begins a comment),
-// read again when it has changed; what cannot be read or understood is an error each time, and the caller stays with
-// what it had.
+// What --limit says: now, and where that may change, when asked again. "@FILE": the file's text (lines count as commas,
+// # begins a comment), read again when it has changed; what cannot be read or understood is an error each time, and the
+// caller stays with what it had.
 // Errors: kUsage, of `text` or of what the file holds now.
-using RateNow = std::function<Result<std::uint64_t>()>;
-Result<RateNow> rate_source(const std::string& text);
+struct RateSource {
+  std::uint64_t bytes_per_s = 0;
+  std::function<Result<std::uint64_t>()> again;  // empty where it never changes
+};
+Result<RateSource> rate_source(const std::string& text);
 
 }  // namespace zferry::cli

@@ -74,6 +74,12 @@ std::size_t LaneCount::look(const Look& look) {
   return judge(look, held);
 }
 
+void LaneCount::settle() {
+  settling_ = true;
+  begun_ = false;
+  first_ = {};
+}
+
 void LaneCount::step_to(std::size_t lanes, Phase phase) {
   before_ = lanes_;
   rate_before_ = rate_;
@@ -81,16 +87,12 @@ void LaneCount::step_to(std::size_t lanes, Phase phase) {
   phase_ = phase;
   disappointments_ = 0;
   climbs_ = 0;
-  settling_ = true;
-  begun_ = false;
-  first_ = {};
+  settle();
 }
 
 void LaneCount::hold(const Look& look, std::size_t lanes) {
   if (lanes != lanes_) {
-    settling_ = true;
-    begun_ = false;
-    first_ = {};
+    settle();
     rate_ = rate_before_;
   }
   lanes_ = lanes;

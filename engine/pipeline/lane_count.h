@@ -31,6 +31,7 @@ class LaneCount {
 
  private:
   enum class Phase { kGrowing, kHolding, kTryingMore, kTryingFewer };
+  void settle();
   void step_to(std::size_t lanes, Phase phase);
   void hold(const Look& look, std::size_t lanes);
   std::size_t judge(const Look& look, double held);

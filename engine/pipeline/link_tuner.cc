@@ -39,17 +39,13 @@ LinkTuner::~LinkTuner() { host_.loop.cancel(timer_); }
 void LinkTuner::start(std::size_t most_lanes) {
   link_.allow_lanes(most_lanes);
   most_lanes_ = most_lanes;
-  fixed_lanes_ = std::min(settings_.lanes, most_lanes);
-  std::size_t lanes = fixed_lanes_;
-  if (lanes == 0) {
-    lanes = std::min(first_lanes(rtt()), most_lanes);
-    count_.emplace(lanes, most_lanes);
-  }
+  rtt_ = rtt();
+  std::size_t lanes = std::min(settings_.lanes == 0 ? first_lanes(rtt_) : settings_.lanes, most_lanes);
+  if (settings_.lanes == 0) count_.emplace(lanes, most_lanes);
   since_ = host_.loop.now();
   last_ = sample();
   link_.set_lanes(lanes);
   started_ = true;
-  rtt_ = rtt();
   link_bytes_per_s_ = static_cast<double>(link_.rate_bytes_per_s());
   link_is_guess_ = link_bytes_per_s_ == 0 && rtt_ < kFar;
   if (link_is_guess_) link_bytes_per_s_ = kNearLink;
@@ -117,8 +113,7 @@ void LinkTuner::measure(const Sample& now) {
                             : stream;
   measured_ = true;
   acked_bytes_per_s_ = acked;
-  share_of_link_ = share(Bottleneck::kLink);
-  look_at_link(now.at, acked, share(Bottleneck::kCpu));
+  look_at_link(now.at, acked, share(Bottleneck::kLink), share(Bottleneck::kCpu));
   if (double limit = static_cast<double>(link_.rate_bytes_per_s()); limit > 0)
     link_bytes_per_s_ = link_bytes_per_s_ > 0 ? std::min(link_bytes_per_s_, limit) : limit;
   bool idle = share(Bottleneck::kSource) + share(Bottleneck::kTarget) > kMostly;
@@ -132,8 +127,8 @@ void LinkTuner::measure(const Sample& now) {
 // How fast the link is can be seen only while it is what limits. While the cores do, it may be faster than was seen:
 // that is guessed at, by and by, and what packing does by the guess shows whether it holds. A guess that did not is not
 // made again soon.
-void LinkTuner::look_at_link(TimePoint now, double acked, double share_of_cores) {
-  if (share_of_link_ > kMostly) {
+void LinkTuner::look_at_link(TimePoint now, double acked, double share_of_link, double share_of_cores) {
+  if (share_of_link > kMostly) {
     // It may have grown all at once (a lane came), but a dip is but a dip.
     bool disproved = std::exchange(link_is_guess_, false);
     if (disproved) guess_wait_ = std::min<Duration>(2 * guess_wait_, kGuessWaitMost);

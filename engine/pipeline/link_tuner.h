@@ -56,7 +56,7 @@ class LinkTuner {
   void tune_lanes(double time_s);
   void count_lanes(const Sample& now);
   void measure(const Sample& now);
-  void look_at_link(TimePoint now, double acked, double share_of_cores);
+  void look_at_link(TimePoint now, double acked, double share_of_link, double share_of_cores);
   Sample sample() const;
   Duration rtt() const;
   std::size_t under_way_bytes() const;
@@ -67,7 +67,6 @@ class LinkTuner {
   const SourceSettings& settings_;
   Wiring wiring_;
   std::optional<LaneCount> count_;
-  std::size_t fixed_lanes_ = 0;
   std::size_t most_lanes_ = 1;
   Bottleneck now_ = Bottleneck::kUnknown;
   TimePoint since_{};
@@ -83,8 +82,7 @@ class LinkTuner {
   double fastest_bytes_per_s_ = 0;
   double acked_bytes_per_s_ = 0;
   double stream_bytes_per_s_ = 0;
-  double share_of_link_ = 0;  // of the last measure's time
-  bool link_matters_ = false;
+  bool link_matters_ = false;  // at the last measure
   struct Seen {
     std::uint64_t lane = 0;  // its id
     std::uint64_t acked_bytes = 0;

@@ -49,6 +49,18 @@ TEST(RateSchedule, WhatIsNoneIsRefused) {
   }
 }
 
+TEST(RateSource, WhatNeverChangesIsNotAskedAgain) {
+  auto always = rate_source("10M");
+  ASSERT_TRUE(always);
+  EXPECT_EQ(always->bytes_per_s, 10'000'000u);
+  EXPECT_FALSE(always->again);
+  auto by_hour = rate_source("10M,00:00-12:00=2M,12:00-24:00=2M");
+  ASSERT_TRUE(by_hour);
+  EXPECT_EQ(by_hour->bytes_per_s, 2'000'000u);
+  ASSERT_TRUE(by_hour->again);
+  EXPECT_EQ(by_hour->again().value(), 2'000'000u);
+}
+
 TEST(RateSource, AFileIsReadAgainWhenItChanges) {
   char name[] = "/tmp/zferry-limit-XXXXXX";
   int fd = ::mkstemp(name);
@@ -62,15 +74,15 @@ TEST(RateSource, AFileIsReadAgainWhenItChanges) {
   write("# by day\n10M\n");
   auto source = rate_source(std::string("@") + name);
   ASSERT_TRUE(source) << source.error().what;
-  EXPECT_EQ((*source)().value(), 10'000'000u);
+  EXPECT_EQ(source->again().value(), 10'000'000u);
   write("3M # slower\n00:00-12:00=2M\n12:00-24:00=2M");
-  EXPECT_EQ((*source)().value(), 2'000'000u);
+  EXPECT_EQ(source->again().value(), 2'000'000u);
   write("quick");
-  EXPECT_FALSE((*source)());
+  EXPECT_FALSE(source->again());
   std::filesystem::remove(name);
-  EXPECT_FALSE((*source)());
+  EXPECT_FALSE(source->again());
   write("none");
-  EXPECT_EQ((*source)().value(), 0u);
+  EXPECT_EQ(source->again().value(), 0u);
   std::filesystem::remove(name);
 }
 

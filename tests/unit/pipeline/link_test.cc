@@ -69,6 +69,26 @@ TEST_P(Links, TheSourceSaysHowManyLanesThereAre) {
   EXPECT_EQ(target.alive(), 3u);
 }
 
+TEST_P(Links, TheLimitFollowsWhatItIsAskedOf) {
+  Result<std::uint64_t> now = std::uint64_t{5000};
+  std::vector<std::string> told;
+  source.lane.rate_bytes_per_s = 5000;
+  source.lane.rate_now = [&] { return now; };
+  source.notices.info = source.notices.warning = [&](const std::string& text) { told.push_back(text); };
+  meet(1);
+  EXPECT_EQ(source.link->rate_bytes_per_s(), 5000u);
+  now = std::uint64_t{0};
+  world.run_for(seconds(2));
+  EXPECT_EQ(source.link->rate_bytes_per_s(), 0u);
+  now = std::uint64_t{7000};
+  world.run_for(seconds(2));
+  now = Error{Fault::kUsage, "cannot be read", {}};
+  world.run_for(seconds(5));
+  EXPECT_EQ(source.link->rate_bytes_per_s(), 7000u) << "as it was";
+  ASSERT_EQ(told.size(), 3u) << "each once";
+  EXPECT_EQ(told[2], "cannot be read; the limit stays as it was");
+}
+
 TEST_P(Links, ALaneThatRetiresCarriesWhatItHasFirst) {
   target.lanes = 4;
   start();

@@ -527,6 +527,20 @@ TEST_F(LyingSource, LeaveThenNothingIsHeldAndThenAnInterruption) {
   expect_failed(Fault::kInterrupted);
 }
 
+// The window is in bytes of stream as well: what ends beyond is refused, though its number is covered.
+TEST_F(LyingSource, ABlockThatEndsBeyondTheCreditOfBytes) {
+  settings.window_bytes = 4 * kBlockBytes;
+  stream = random_bytes(liar.random, 10 * kBlockBytes);
+  auto up = opened_lane();
+  ASSERT_EQ(opened.credit, 10u);
+  ASSERT_EQ(opened.credit_bytes, 4 * kBlockBytes);
+  for (std::uint64_t number = 1; number < 4; ++number) send_block(*up, number);
+  world.run_for(seconds(1));
+  EXPECT_FALSE(report) << "the window's own, the first of them missing";
+  send_block(*up, 4);
+  expect_failed(Fault::kProtocol);
+}
+
 // Joined lanes carry for the session, whatever is said on each; and the pool's buffers are enough for the one that all
 // wait for: sixteen lanes hold half a copy of a block each when it comes whole on the last.
 TEST_F(LyingSource, LanesThatHoldHalfABlockDoNotStarveTheHead) {

@@ -255,6 +255,22 @@ TEST_F(LyingTarget, AnAckOfWhatWasNotSent) {
   EXPECT_EQ(checked, 3);
 }
 
+// What ends beyond the credit of bytes waits, though its number is covered; and goes when that grows.
+TEST_F(LyingTarget, CreditOfBytesIsKeptTo) {
+  meet();
+  wire::Opened opened = right_opened();
+  opened.credit_bytes = 3 * kBlockBytes + 1;
+  first().say(FrameType::kOpened, wire::encode(opened));
+  world.run_for(seconds(5));
+  EXPECT_EQ(first().blocks.size(), 3u);
+  wire::Ack more{3, 3, 8, {}};
+  more.credit_bytes = 6 * kBlockBytes;
+  first().say(FrameType::kAck, wire::encode(more));
+  world.run_for(seconds(5));
+  EXPECT_EQ(first().blocks.size(), 6u);
+  EXPECT_FALSE(report);
+}
+
 // The bits of an ACK beyond what was sent, a credit without bounds, one that goes back: what was said to be there is
 // let go, the rest waits in no more memory than the pool has.
 TEST_F(LyingTarget, AnAckThatClaimsTooMuchIsTheTargetsLoss) {
