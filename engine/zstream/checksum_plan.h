@@ -50,6 +50,8 @@ class ChecksumVerifier {
   // and offset; nothing more may be folded then.
   Status fold(const ChecksumPlan& plan, const ChecksumSums& sums);
   std::uint64_t compared() const { return compared_; }  // checksums found right so far
+  // Of the substream in hand, so far as it was folded.
+  const Fletcher4& running() const { return running_; }
 
  private:
   Fletcher4 running_;

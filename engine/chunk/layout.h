@@ -1,0 +1,44 @@
+// Layout: what a block is made of. Payloads of WRITE records, or what Gear cuts, are chunks; all the rest is the
+// block's skeleton. docs/PROTOCOL.md, "Chunks". Offsets are in the block.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace zferry::chunk {
+
+struct Layout {
+  struct Piece {
+    std::uint32_t offset;
+    std::uint32_t bytes;
+    bool operator==(const Piece&) const = default;
+  };
+  // What is sent or found as one: pieces, one behind the other.
+  struct Unit {
+    std::uint32_t first_piece;
+    std::uint32_t pieces;
+    std::uint32_t bytes;
+    bool operator==(const Unit&) const = default;
+  };
+  struct Chunk {
+    std::uint32_t first_unit;
+    std::uint32_t units;  // more than one: each has one piece
+    std::uint32_t bytes;
+    bool operator==(const Chunk&) const = default;
+  };
+  std::vector<Piece> pieces;           // ascending, none touches into another
+  std::vector<Unit> units;             // of all pieces, in their order; and so are
+  std::vector<Chunk> chunks;           // of all units
+  std::vector<std::uint32_t> headers;  // where whole record headers begin, ascending; never in a piece
+  bool swapped = false;                // the stream's byte order is not ours
+  bool starts_in_header = false;
+
+  std::uint64_t payload_bytes() const {
+    std::uint64_t sum = 0;
+    for (const Chunk& chunk : chunks) sum += chunk.bytes;
+    return sum;
+  }
+  bool operator==(const Layout&) const = default;
+};
+
+}  // namespace zferry::chunk
