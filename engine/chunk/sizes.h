@@ -34,6 +34,6 @@ struct Sizes {
 inline constexpr std::size_t kUnitsOfChunkMax = 256;
 inline constexpr std::size_t kMessageBytesMax = limits::kControlBytesMax - 64;
 // What a chunk of so many units takes in it at most.
-constexpr std::size_t message_bytes(std::size_t units) { return 22 + (units > 1 ? units * 9 : 3); }
+constexpr std::size_t message_bytes(std::size_t units) { return 27 + (units > 1 ? units * 10 : 0); }
 
 }  // namespace zferry::chunk

@@ -37,6 +37,14 @@ Leaf leaf_of(const SecretBytes& leaf_key, std::uint64_t index, ConstBytes bytes)
   return mac.tag();
 }
 
+Proof proof_of(const SecretBytes& leaf_key, std::uint64_t offset, ConstBytes block) {
+  SecretBytes key;
+  Blake2b(kKeyBytes, leaf_key.bytes()).add("zferry proof").add_u64(offset).add_u64(block.size()).finish(key.writable());
+  Poly1305 mac(key);
+  mac.add(block);
+  return mac.tag();
+}
+
 struct LeafChain::State {
   SecretBytes leaf_key;
   std::size_t leaf_bytes;

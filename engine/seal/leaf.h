@@ -21,6 +21,11 @@ using StreamDigest = std::array<std::byte, 32>;
 // The leaf of these bytes. Thread-safe; `bytes` is a whole leaf, or the stream's last.
 Leaf leaf_of(const SecretBytes& leaf_key, std::uint64_t index, ConstBytes bytes);
 
+// What a block that is put together from what the target has must have: the tag of its bytes at this place in the
+// stream, under a one-time key of its own. Thread-safe.
+using Proof = std::array<std::byte, 16>;
+Proof proof_of(const SecretBytes& leaf_key, std::uint64_t offset, ConstBytes block);
+
 // Takes a stream in order, as whole leaves computed elsewhere or as bytes, and gives its digest. Both ways may be
 // mixed, at leaf bounds.
 class LeafChain {

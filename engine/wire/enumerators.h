@@ -15,7 +15,7 @@ inline constexpr std::array kRefusals{Fault::kNone, Fault::kBusy, Fault::kNotAll
 inline constexpr std::array kStreamKinds{StreamKind::kOpaque, StreamKind::kZfs, StreamKind::kCompound};
 inline constexpr std::array kEarlierRuns{EarlierRun::kNone, EarlierRun::kOutcomeUnknown, EarlierRun::kCannotKnow};
 inline constexpr std::array kOpenedHows{OpenedHow::kFromStart, OpenedHow::kAlreadyReceived, OpenedHow::kContinue};
-inline constexpr std::array kEncodings{Encoding::kStored, Encoding::kZstd};
+inline constexpr std::array kEncodings{Encoding::kStored, Encoding::kZstd, Encoding::kChunks};
 inline constexpr std::array kKeeps{Keep::kMemory, Keep::kStore, Keep::kStoreLost};
 inline constexpr std::array kProducerExits{ProducerExit::kUnknown, ProducerExit::kSuccess};
 inline constexpr std::array kCompletions{Completion::kApplied, Completion::kDelivered, Completion::kAlreadyReceived};

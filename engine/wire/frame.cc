@@ -12,7 +12,7 @@ Error bad_header(const char* why) { return {Fault::kProtocol, std::string("frame
 
 bool known(std::uint8_t type) {
   return type >= static_cast<std::uint8_t>(FrameType::kHeartbeat) &&
-         type <= static_cast<std::uint8_t>(FrameType::kLanes);
+         type <= static_cast<std::uint8_t>(FrameType::kNeed);
 }
 
 bool fits(FrameType type, std::size_t plaintext_bytes) {
@@ -46,6 +46,8 @@ std::string_view frame_type_name(FrameType type) {
     case FrameType::kJoin: return "JOIN";
     case FrameType::kLeave: return "LEAVE";
     case FrameType::kLanes: return "LANES";
+    case FrameType::kChunks: return "CHUNKS";
+    case FrameType::kNeed: return "NEED";
   }
   return "unknown";
 }

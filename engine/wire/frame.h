@@ -35,6 +35,8 @@ enum class FrameType : std::uint8_t {
   kJoin = 11,      // the dialler's first frame: proves that it is there, and which session the lane is for
   kLeave = 12,     // source -> target: it goes, in good order; the same command will continue
   kLanes = 13,     // source -> target: how many lanes it wants now; and whether this one goes
+  kChunks = 14,    // source -> target: the ids of the chunks that a block is made of
+  kNeed = 15,      // target -> source: which of them it lacks
 };
 std::string_view frame_type_name(FrameType type);
 

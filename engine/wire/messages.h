@@ -93,12 +93,17 @@ struct Opened {
   std::vector<Mark> marks;        // and what stands before it, ascending; the last at `offset`. At most kMarksMax
   std::uint32_t life = 0;         // as in Ack
   std::uint64_t credit_bytes = kNoEnd;
+  Id chunk_key{};  // for the ids of chunks; all zero: the target looks for none
 };
 inline constexpr std::size_t kMarksMax = 96;
 Message encode(const Opened& message);
 Result<Opened> decode_opened(ConstBytes bytes);
 
-enum class Encoding : std::uint8_t { kStored = 0, kZstd = 1 };
+enum class Encoding : std::uint8_t {
+  kStored = 0,
+  kZstd = 1,
+  kChunks = 2,  // a recipe: what the target said it lacks, and how to make the block of that and what it has
+};
 struct Block {
   std::uint64_t number = 0;
   std::uint64_t offset = 0;        // of its first byte in the stream; < 2^62
@@ -128,6 +133,40 @@ struct Ack {
 };
 Message encode(const Ack& message);
 Result<Ack> decode_ack(ConstBytes bytes);
+
+// What a block is made of, before it comes itself. A chunk has a piece or several, with a gap between each two; where
+// its pieces stand apart each is a unit with a short id of its own, else the chunk is one unit.
+struct Chunks {
+  using ChunkId = std::array<std::byte, 16>;
+  using UnitId = std::array<std::byte, 6>;
+  struct Chunk {
+    ChunkId id{};
+    std::uint32_t offset = 0;                // of the first piece in the block
+    std::vector<std::uint32_t> piece_bytes;  // 1..kPiecesMax lengths
+    std::vector<UnitId> unit_ids;            // one a piece where they stand apart, else none
+    std::uint64_t bytes() const;
+  };
+  std::uint64_t number = 0;  // of the block
+  std::uint64_t offset = 0;
+  std::uint32_t raw_bytes = 0;
+  std::uint16_t gap_bytes = 0;
+  std::vector<Chunk> chunks;  // 1 at least; in the block, one behind the other
+  // Lengths of the units of all chunks, in their order.
+  std::vector<std::uint32_t> unit_bytes() const;
+};
+inline constexpr std::size_t kPiecesMax = 256;       // of a chunk
+inline constexpr std::size_t kBlockUnitsMax = 1024;  // of a block's chunks
+Message encode(const Chunks& message);
+Result<Chunks> decode_chunks(ConstBytes bytes);
+
+// The answer. The same block may be answered again: whole, where it could not be put together as answered.
+struct Need {
+  std::uint64_t number = 0;
+  bool whole = false;                  // the block itself, without any regard to chunks
+  std::vector<std::uint64_t> missing;  // bit i of the words: unit i, of all chunks in their order; <= kBlockUnitsMax
+};
+Message encode(const Need& message);
+Result<Need> decode_need(ConstBytes bytes);
 
 enum class ProducerExit : std::uint8_t { kUnknown = 0, kSuccess = 1 };  // a failed producer is an Abort
 struct Final {

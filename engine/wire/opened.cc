@@ -1,5 +1,5 @@
 // Opened: u8 how, 32 bytes leaf_key, u64 credit, u8 lanes, u32 hold_s, u64 next_number, u64 offset, u32 life, u64
-// credit_bytes, u8 count of marks, each u64 stream_bytes, 32 bytes digest.
+// credit_bytes, 32 bytes chunk_key, u8 count of marks, each u64 stream_bytes, 32 bytes digest.
 #include "base/limits.h"
 #include "wire/codec.h"
 #include "wire/enumerators.h"
@@ -19,6 +19,7 @@ Message encode(const Opened& message) {
       .integer(message.offset)
       .integer(message.life)
       .integer(message.credit_bytes)
+      .bytes(message.chunk_key)
       .integer(static_cast<std::uint8_t>(message.marks.size()));
   for (const Mark& mark : message.marks) builder.integer(mark.stream_bytes).bytes(mark.digest);
   return builder.take();
@@ -36,6 +37,7 @@ Result<Opened> decode_opened(ConstBytes bytes) {
   message.offset = cursor.integer<std::uint64_t>("offset", 0, kOffsetMax);
   message.life = cursor.integer<std::uint32_t>("life");
   message.credit_bytes = cursor.integer<std::uint64_t>("credit_bytes", 0, kNoEnd);
+  message.chunk_key = cursor.array<32>("chunk_key");
   const auto count = cursor.integer<std::uint8_t>("marks", 0, std::uint8_t{kMarksMax});
   std::uint64_t above = 0;
   for (int i = 0; i < count; ++i) {

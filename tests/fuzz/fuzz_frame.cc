@@ -39,6 +39,8 @@ void decode_plaintext(FrameType type, ConstBytes bytes) {
     case FrameType::kDone: return demand(decode_empty(bytes, "DONE").ok() == bytes.empty());
     case FrameType::kAbort: return there_and_back(bytes, decode_abort);
     case FrameType::kJoin: return there_and_back(bytes, decode_join);
+    case FrameType::kChunks: return there_and_back(bytes, decode_chunks);
+    case FrameType::kNeed: return there_and_back(bytes, decode_need);
     case FrameType::kLanes: return there_and_back(bytes, decode_lanes);
     case FrameType::kLeave: return demand(decode_empty(bytes, "LEAVE").ok() == bytes.empty());
   }

@@ -11,7 +11,7 @@
 namespace zferry::wire {
 namespace {
 
-constexpr int kTypes = 13;
+constexpr int kTypes = 15;
 
 FrameType type_of(int number) { return static_cast<FrameType>(number); }
 std::size_t plain_max(FrameType type) {

@@ -53,11 +53,17 @@ TEST(Golden, BytesOfVersion1) {
   compare("final", encode(Final{0x0102030405, 5000, counting_id(0x80), ProducerExit::kSuccess}));
   compare("final-ack", encode(FinalAck{Completion::kApplied, 0x0102030405}));
   compare("lanes", encode(Lanes{0x01020304, 8, true}));
+  Chunks::Chunk one{{std::byte{1}, std::byte{2}}, 312, {131072}, {}};
+  Chunks::Chunk several{{std::byte{3}}, 0x30000, {16384, 8192}, {{std::byte{4}}, {std::byte{5}}}};
+  compare("chunks", encode(Chunks{7, 0x700000, 1 << 20, 312, {one, several}}));
+  compare("need", encode(Need{7, false, {0x0102030405060708}}));
+  compare("need-whole", encode(Need{9, true, {}}));
+  compare("block-chunks", encode(Block{8, 7000, 1000, 120, Encoding::kChunks}));
   compare("abort", encode(Abort{Fault::kConsumerFailed, "zfs receive: exit 1"}));
   compare("frame-header-heartbeat", encode_frame_header(FrameType::kHeartbeat, 0));
   compare("frame-header-join", encode_frame_header(FrameType::kJoin, 72));
   compare("frame-header-data", encode_frame_header(FrameType::kData, 256 * 1024));
-  EXPECT_EQ(compared, 18);
+  EXPECT_EQ(compared, 22);
 }
 
 }  // namespace

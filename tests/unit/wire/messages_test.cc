@@ -17,7 +17,8 @@ using testing_data::randomise;
 
 template <class M>
 class EveryMessage : public testing::Test {};
-using AllMessages = testing::Types<Offer, Choice, Join, Open, Opened, Block, Ack, Final, FinalAck, Abort, Lanes>;
+using AllMessages =
+    testing::Types<Offer, Choice, Join, Open, Opened, Block, Ack, Final, FinalAck, Abort, Lanes, Chunks, Need>;
 TYPED_TEST_SUITE(EveryMessage, AllMessages);
 
 template <class M>
@@ -113,8 +114,9 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   EXPECT_EQ(accepted(Ack{}, 36), (std::set<int>{0, 1, 2})) << "keep";
   EXPECT_EQ(accepted(Lanes{}, 4).size(), limits::kLanesMax) << "one at least";
   EXPECT_EQ(accepted(Lanes{}, 5), (std::set<int>{0, 1})) << "leaves";
+  EXPECT_EQ(accepted(Need{}, 8), (std::set<int>{0, 1})) << "whole";
   const Block block{0, 0, 100, 100, Encoding::kZstd};
-  EXPECT_EQ(accepted(block, 24), (std::set<int>{0, 1}));
+  EXPECT_EQ(accepted(block, 24), (std::set<int>{0, 1, 2}));
   EXPECT_EQ(accepted(Final{}, 48), (std::set<int>{0, 1}));
   EXPECT_EQ(accepted(FinalAck{}, 0), (std::set<int>{1, 2, 3}));
   std::set<int> faults;

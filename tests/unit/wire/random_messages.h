@@ -73,6 +73,7 @@ inline void randomise(SeededRandom& random, Opened& m) {
   m.hold_s = random.chance(0.1) ? kForEver : u32(random.next());
   m.life = u32(random.next());
   m.credit_bytes = edgy(random, kNoEnd + 1);
+  m.chunk_key = random_id(random);
   if (m.how != OpenedHow::kContinue) return;
   m.next_number = edgy(random, limits::kBlocksMax + 1);
   for (std::uint64_t count = edgy(random, kMarksMax + 1); count > 0; --count) {
@@ -84,7 +85,7 @@ inline void randomise(SeededRandom& random, Block& m) {
   m.number = edgy(random, limits::kBlocksMax);
   m.offset = edgy(random, std::uint64_t{1} << 62);
   m.raw_bytes = u32(1 + edgy(random, limits::kBlockBytesMax));
-  m.encoding = random.chance(0.5) ? Encoding::kStored : Encoding::kZstd;
+  m.encoding = static_cast<Encoding>(random.below(3));
   m.packed_bytes = m.encoding == Encoding::kStored ? m.raw_bytes : u32(1 + edgy(random, m.raw_bytes));
 }
 inline void randomise(SeededRandom& random, Ack& m) {
@@ -121,6 +122,35 @@ inline void randomise(SeededRandom& random, Lanes& m) {
   m.leaves = random.chance(0.5);
 }
 
+inline void randomise(SeededRandom& random, Chunks& m) {
+  m.number = edgy(random, limits::kBlocksMax);
+  m.offset = edgy(random, std::uint64_t{1} << 62);
+  m.raw_bytes = limits::kBlockBytesMax - u32(edgy(random, 1000));
+  m.gap_bytes = u16(edgy(random, 500));
+  std::uint32_t at = 0;
+  for (std::uint64_t count = 1 + random.below(8); count > 0; --count) {
+    Chunks::Chunk chunk;
+    random.fill(chunk.id);
+    chunk.offset = at + u32(edgy(random, 400));
+    const std::uint64_t pieces = random.chance(0.5) ? 1 : 2 + random.below(30);
+    const auto alike = u32(1 + random.below(3000));
+    for (std::uint64_t i = 0; i < pieces; ++i)
+      chunk.piece_bytes.push_back(random.chance(0.5) ? alike : u32(1 + random.below(alike)));
+    if (pieces > 1 && random.chance(0.7)) {
+      chunk.unit_ids.resize(pieces);
+      for (auto& id : chunk.unit_ids) random.fill(id);
+    }
+    at = chunk.offset + u32(chunk.bytes() + pieces * m.gap_bytes);
+    m.chunks.push_back(std::move(chunk));
+  }
+}
+inline void randomise(SeededRandom& random, Need& m) {
+  m.number = edgy(random, limits::kBlocksMax);
+  m.whole = random.chance(0.2);
+  m.missing.resize(edgy(random, kBlockUnitsMax / 64 + 1));
+  random.fill(std::as_writable_bytes(std::span(m.missing)));
+}
+
 inline auto fields(const Offer& m) {
   return std::tie(m.version_min, m.version_max, m.role, m.joins, m.ciphers, m.features);
 }
@@ -134,7 +164,7 @@ inline auto fields(const Opened& m) {
   std::vector<std::tuple<std::uint64_t, Id>> marks;
   for (const Mark& mark : m.marks) marks.emplace_back(mark.stream_bytes, mark.digest);
   return std::make_tuple(m.how, m.leaf_key, m.credit, m.lanes, m.hold_s, m.next_number, m.offset, std::move(marks),
-                         m.life, m.credit_bytes);
+                         m.life, m.credit_bytes, m.chunk_key);
 }
 inline auto fields(const Block& m) { return std::tie(m.number, m.offset, m.raw_bytes, m.packed_bytes, m.encoding); }
 inline auto fields(const Ack& m) {
@@ -143,6 +173,14 @@ inline auto fields(const Ack& m) {
 inline auto fields(const Final& m) { return std::tie(m.stream_bytes, m.blocks, m.digest, m.producer); }
 inline auto fields(const FinalAck& m) { return std::tie(m.completion, m.stream_bytes); }
 inline auto fields(const Abort& m) { return std::tie(m.fault, m.text); }
+inline auto fields(const Chunks& m) {
+  std::vector<std::tuple<Chunks::ChunkId, std::uint32_t, std::vector<std::uint32_t>, std::vector<Chunks::UnitId>>>
+      chunks;
+  for (const Chunks::Chunk& chunk : m.chunks)
+    chunks.emplace_back(chunk.id, chunk.offset, chunk.piece_bytes, chunk.unit_ids);
+  return std::make_tuple(m.number, m.offset, m.raw_bytes, m.gap_bytes, std::move(chunks));
+}
+inline auto fields(const Need& m) { return std::tie(m.number, m.whole, m.missing); }
 inline auto fields(const Lanes& m) { return std::tie(m.serial, m.lanes, m.leaves); }
 
 inline Result<Offer> decode(ConstBytes bytes, const Offer&) { return decode_offer(bytes); }
@@ -156,5 +194,7 @@ inline Result<Final> decode(ConstBytes bytes, const Final&) { return decode_fina
 inline Result<FinalAck> decode(ConstBytes bytes, const FinalAck&) { return decode_final_ack(bytes); }
 inline Result<Abort> decode(ConstBytes bytes, const Abort&) { return decode_abort(bytes); }
 inline Result<Lanes> decode(ConstBytes bytes, const Lanes&) { return decode_lanes(bytes); }
+inline Result<Chunks> decode(ConstBytes bytes, const Chunks&) { return decode_chunks(bytes); }
+inline Result<Need> decode(ConstBytes bytes, const Need&) { return decode_need(bytes); }
 
 }  // namespace zferry::wire::testing_data
