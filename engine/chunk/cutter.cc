@@ -53,6 +53,7 @@ void Cutter::on_header(ConstBytes header) {
   const bool sound =
       record && record->known() && (!record->is(RecordType::kBegin) || record->magic == zstream::kBeginMagic);
   if (!sound) return become_opaque(at);
+  if (record->is(RecordType::kBegin)) raw_ = zstream::has_feature(record->versioninfo, zstream::kFeatureRaw);
   const bool joins = record->is(RecordType::kWrite) && extent_ && extent_->object == record->object &&
                      extent_->next == record->offset && record->length <= extent_end_ - record->offset &&
                      record->payload_bytes <= sizes_.extent_bytes && extent_->pieces < kUnitsOfChunkMax;
@@ -230,7 +231,27 @@ Layout Cutter::layout_of(std::uint64_t end) {
     pieces.push_back({offset, item.bytes});
   }
   add_chunk(layout, pieces);
+  add_keys(layout);
   return layout;
+}
+
+// Where every piece has its header before it in the block, and there are enough of them to be worth an id.
+void Cutter::add_keys(Layout& layout) const {
+  const std::size_t count = layout.pieces.size();
+  if (count < kKeyedRecordsMin || count > kUnitsOfChunkMax || layout.units.size() >= kUnitsOfBlockMax) return;
+  auto header = layout.headers.begin();
+  for (const Layout::Piece& piece : layout.pieces) {
+    while (header != layout.headers.end() && *header + kRecordBytes < piece.offset) ++header;
+    if (header == layout.headers.end() || *header + kRecordBytes != piece.offset) return;
+  }
+  const std::uint32_t bytes = raw_ ? kRawKeyBytes : kKeyBytes;
+  const auto first = static_cast<std::uint32_t>(count);
+  for (std::size_t i = 0; i < count; ++i)
+    layout.pieces.push_back({layout.pieces[i].offset - static_cast<std::uint32_t>(kRecordBytes) + kKeyOffset, bytes});
+  const auto unit = static_cast<std::uint32_t>(layout.units.size());
+  layout.units.push_back({first, first, first * bytes});
+  layout.chunks.push_back({unit, 1, first * bytes});
+  layout.has_keys = true;
 }
 
 void Cutter::add_chunk(Layout& layout, const std::vector<Layout::Piece>& pieces) const {

@@ -22,6 +22,8 @@ class Cutter {
   explicit Cutter(const Sizes& sizes) : sizes_(sizes), gear_(sizes) {}
   // The next bytes of the stream.
   void scan(ConstBytes bytes);
+  // It is records, as far as is known, that chunks are cut by.
+  bool follows_records() const { return mode_ != Mode::kOpaque; }
   // Scanned, and in no block yet.
   std::size_t waiting() const { return static_cast<std::size_t>(scanned_ - cut_); }
   // How long the longest block is, of at most `most` bytes, that splits no chunk; 0: none yet.
@@ -66,12 +68,14 @@ class Cutter {
   bool split(std::uint64_t end);
   Layout layout_of(std::uint64_t end);
   void add_chunk(Layout& layout, const std::vector<Layout::Piece>& pieces) const;
+  void add_keys(Layout& layout) const;
 
   const Sizes sizes_;
   Gear gear_;
   Mode mode_ = Mode::kHeader;
   bool begun_ = false;  // a BEGIN was seen
   bool swapped_ = false;
+  bool raw_ = false;
   std::array<std::byte, zstream::kRecordBytes> held_;  // a header that came in pieces
   std::size_t held_bytes_ = 0;
   std::uint64_t payload_left_ = 0;

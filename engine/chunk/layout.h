@@ -7,6 +7,10 @@
 
 namespace zferry::chunk {
 
+inline constexpr std::uint32_t kKeyOffset = 56;  // in a WRITE header
+inline constexpr std::uint32_t kKeyBytes = 32;
+inline constexpr std::uint32_t kRawKeyBytes = 88;  // to the end of the MAC
+
 struct Layout {
   struct Piece {
     std::uint32_t offset;
@@ -26,11 +30,15 @@ struct Layout {
     std::uint32_t bytes;
     bool operator==(const Chunk&) const = default;
   };
-  std::vector<Piece> pieces;           // ascending, none touches into another
-  std::vector<Unit> units;             // of all pieces, in their order; and so are
-  std::vector<Chunk> chunks;           // of all units
-  std::vector<std::uint32_t> headers;  // where whole record headers begin, ascending; never in a piece
-  bool swapped = false;                // the stream's byte order is not ours
+  std::vector<Piece> pieces;  // of payload ascending, none touches into another; then, where has_keys, those of keys
+  std::vector<Unit> units;    // of all pieces, in their order; and so are
+  std::vector<Chunk> chunks;  // of all units
+  std::vector<std::uint32_t> headers;  // where whole record headers begin, ascending; never in a piece of payload
+  // A WRITE header's key: the checksum of its block on the sender's disks; in a raw stream salt, IV and MAC as well.
+  // Nothing tells what it is, and no two are alike: the keys of a block's records are its last chunk, of one unit.
+  bool has_keys = false;
+  std::size_t payload_pieces() const { return has_keys ? units.back().first_piece : pieces.size(); }
+  bool swapped = false;  // the stream's byte order is not ours
   bool starts_in_header = false;
 
   std::uint64_t payload_bytes() const {

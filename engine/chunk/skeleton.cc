@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "base/saved.h"
@@ -19,6 +20,8 @@ namespace {
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kWords = kRecordBytes / 8;
 constexpr std::size_t kFirstChecksumWord = kChecksumOffset / 8;
+constexpr std::size_t kFirstKeyWord = kKeyOffset / 8;
+static_assert(kKeyOffset % 8 == 0 && kKeyBytes % 8 == 0 && kRawKeyBytes % 8 == 0);
 // A header has bytes to itself, a piece has one at least: more of either do not fit any block.
 constexpr std::size_t kPiecesMax = 64 * 1024;
 
@@ -34,8 +37,8 @@ std::array<std::uint64_t, 4> words_of(const Fletcher4& sum, bool swapped) {
 }
 
 // Calls `gap` for each stretch of the block that is neither header nor piece, in order.
-void each_gap(const std::vector<Layout::Piece>& pieces, const std::vector<std::uint32_t>& headers,
-              std::size_t block_bytes, const std::function<void(std::size_t offset, std::size_t bytes)>& gap) {
+void each_gap(std::span<const Layout::Piece> pieces, const std::vector<std::uint32_t>& headers, std::size_t block_bytes,
+              const std::function<void(std::size_t offset, std::size_t bytes)>& gap) {
   std::size_t at = 0;
   auto piece = pieces.begin();
   auto header = headers.begin();
@@ -66,13 +69,27 @@ std::vector<bool> to_leave_out(const Layout& layout, ConstBytes block, std::uint
   return left_out;
 }
 
+// Of each header, whether a piece of payload follows it, and so its key is in one.
+std::vector<bool> keyed(std::span<const Layout::Piece> payload, const std::vector<std::uint32_t>& headers) {
+  std::vector<bool> found(headers.size(), false);
+  auto piece = payload.begin();
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    while (piece != payload.end() && piece->offset < headers[i] + kRecordBytes) ++piece;
+    found[i] = piece != payload.end() && piece->offset == headers[i] + kRecordBytes;
+  }
+  return found;
+}
+
 void put_columns(SavedWriter& out, const Layout& layout, ConstBytes block, const std::vector<bool>& left_out) {
   const std::size_t count = layout.headers.size();
+  const std::size_t key_words = layout.has_keys ? layout.pieces.back().bytes / 8 : 0;
+  const std::vector<bool> has_key = keyed(std::span(layout.pieces).first(layout.payload_pieces()), layout.headers);
   std::vector<std::byte> column(8 * count);
   for (std::size_t word = 0; word < kWords; ++word) {
     std::uint64_t before = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const bool absent = left_out[i] && word >= kFirstChecksumWord;
+      const bool in_key = has_key[i] && word >= kFirstKeyWord && word < kFirstKeyWord + key_words;
+      const bool absent = in_key || (left_out[i] && word >= kFirstChecksumWord);
       const std::uint64_t value =
           absent ? before : load<std::uint64_t>(block.subspan(layout.headers[i], kRecordBytes), word * 8);
       const std::uint64_t difference = value - before;
@@ -85,19 +102,21 @@ void put_columns(SavedWriter& out, const Layout& layout, ConstBytes block, const
 
 }  // namespace
 
-// version, u32 count of pieces, u32 each: what stands before it since the last, u32 each: its length; u32 count of
-// headers, u32 each: its distance from the last, a bit each: its checksum is left out; u8 swapped, u8 sum is there, the
-// sum; what is neither; the headers' columns.
+// version, u8 words of a key (0: they are not in pieces), u32 count of pieces of payload, u32 each: what stands before
+// it since the last, u32 each: its length; u32 count of headers, u32 each: its distance from the last, a bit each: its
+// checksum is left out; u8 swapped, u8 sum is there, the sum; what is neither; the headers' columns.
 std::vector<std::byte> encode_skeleton(const Layout& layout, ConstBytes block, std::uint64_t offset,
                                        const std::optional<Fletcher4>& running) {
   SavedWriter out(kVersion);
-  out.integer(static_cast<std::uint32_t>(layout.pieces.size()));
+  const std::span payload = std::span(layout.pieces).first(layout.payload_pieces());
+  out.integer(static_cast<std::uint8_t>(layout.has_keys ? layout.pieces.back().bytes / 8 : 0));
+  out.integer(static_cast<std::uint32_t>(payload.size()));
   std::uint32_t at = 0;
-  for (const Layout::Piece& piece : layout.pieces) {
+  for (const Layout::Piece& piece : payload) {
     out.integer(piece.offset - at);
     at = piece.offset + piece.bytes;
   }
-  for (const Layout::Piece& piece : layout.pieces) out.integer(piece.bytes);
+  for (const Layout::Piece& piece : payload) out.integer(piece.bytes);
   out.integer(static_cast<std::uint32_t>(layout.headers.size()));
   at = 0;
   for (std::uint32_t header : layout.headers) {
@@ -116,7 +135,7 @@ std::vector<std::byte> encode_skeleton(const Layout& layout, ConstBytes block, s
   out.flag(layout.swapped).flag(sum_needed);
   if (sum_needed)
     for (std::uint64_t word : {running->a, running->b, running->c, running->d}) out.integer(word);
-  each_gap(layout.pieces, layout.headers, block.size(),
+  each_gap(payload, layout.headers, block.size(),
            [&](std::size_t from, std::size_t bytes) { out.array(block.subspan(from, bytes)); });
   put_columns(out, layout, block, left_out);
   return out.take();
@@ -126,6 +145,7 @@ Result<Skeleton> Skeleton::decode(ConstBytes encoded, std::size_t block_bytes) {
   SavedReader in("a block's skeleton", kVersion, encoded);
   Skeleton skeleton;
   skeleton.block_bytes_ = block_bytes;
+  const auto key_words = in.integer<std::uint8_t>("keys", 0, kRawKeyBytes / 8);
   const auto pieces = in.integer<std::uint32_t>("pieces", 0, kPiecesMax);
   std::uint64_t at = 0;
   for (std::uint32_t i = 0; i < pieces && in.ok(); ++i) {
@@ -173,6 +193,14 @@ Result<Skeleton> Skeleton::decode(ConstBytes encoded, std::size_t block_bytes) {
   const ConstBytes rest = in.array("bytes", other);
   const ConstBytes columns = in.array("columns", headers * kRecordBytes);
   if (Status status = in.finish(); !status) return bad("its length is wrong");
+  skeleton.payload_pieces_ = skeleton.pieces_.size();
+  if (key_words > 0) {
+    const std::vector<bool> has_key = keyed(skeleton.pieces_, skeleton.headers_);
+    if (std::ranges::count(has_key, true) != static_cast<std::ptrdiff_t>(pieces)) return bad("a key has no header");
+    for (std::size_t i = 0; i < has_key.size(); ++i)
+      if (has_key[i]) skeleton.pieces_.push_back({skeleton.headers_[i] + kKeyOffset, key_words * 8u});
+    skeleton.payload_bytes_ += pieces * key_words * 8u;
+  }
   skeleton.other_.assign(rest.begin(), rest.end());
   skeleton.columns_.assign(columns.begin(), columns.end());
   return skeleton;
@@ -181,11 +209,12 @@ Result<Skeleton> Skeleton::decode(ConstBytes encoded, std::size_t block_bytes) {
 void Skeleton::put(Bytes block) const {
   ZF_ASSERT(block.size() == block_bytes_);
   std::size_t from = 0;
-  each_gap(pieces_, headers_, block_bytes_, [&](std::size_t offset, std::size_t bytes) {
-    std::copy_n(other_.begin() + static_cast<std::ptrdiff_t>(from), bytes,
-                block.begin() + static_cast<std::ptrdiff_t>(offset));
-    from += bytes;
-  });
+  each_gap(std::span(pieces_).first(payload_pieces_), headers_, block_bytes_,
+           [&](std::size_t offset, std::size_t bytes) {
+             std::copy_n(other_.begin() + static_cast<std::ptrdiff_t>(from), bytes,
+                         block.begin() + static_cast<std::ptrdiff_t>(offset));
+             from += bytes;
+           });
   const std::size_t count = headers_.size();
   for (std::size_t word = 0; word < kWords; ++word) {
     std::uint64_t value = 0;

@@ -22,6 +22,7 @@ class Skeleton {
  public:
   // For a block of so many bytes. Errors: kProtocol: not what encode_skeleton() gives for any block of that length.
   static Result<Skeleton> decode(ConstBytes encoded, std::size_t block_bytes);
+  // Payload, then keys.
   const std::vector<Layout::Piece>& pieces() const { return pieces_; }
   std::uint64_t payload_bytes() const { return payload_bytes_; }
   // All but the pieces. REQUIRES: block.size() == block_bytes.
@@ -32,7 +33,8 @@ class Skeleton {
  private:
   std::size_t block_bytes_ = 0;
   std::vector<Layout::Piece> pieces_;
-  std::uint64_t payload_bytes_ = 0;
+  std::size_t payload_pieces_ = 0;
+  std::uint64_t payload_bytes_ = 0;  // keys too
   std::vector<std::uint32_t> headers_;
   std::vector<bool> left_out_;  // of each header its checksum
   bool swapped_ = false;

@@ -1,6 +1,6 @@
 // Chunks: u64 number, u64 offset, u32 raw_bytes, u16 gap_bytes, u16 count, each: 16 bytes id, u32 offset, u16 pieces,
-// u8 (1: the pieces are alike; 2: they stand apart), u32 of each piece (alike: once, for all of them), and where they
-// stand apart 6 bytes of each one's id.
+// u8 (1: the pieces are alike; 2: they stand apart; 4: keys), u32 of each piece (alike: once, for all of them), and
+// where they stand apart 6 bytes of each one's id.
 #include <algorithm>
 
 #include "base/limits.h"
@@ -11,7 +11,7 @@
 namespace zferry::wire {
 namespace {
 
-constexpr unsigned kAlike = 1, kApart = 2;
+constexpr unsigned kAlike = 1, kApart = 2, kKeys = 4;
 
 bool alike(const std::vector<std::uint32_t>& lengths) {
   return std::ranges::all_of(lengths, [&](std::uint32_t length) { return length == lengths.front(); });
@@ -22,7 +22,8 @@ Chunks::Chunk take_chunk(Cursor& cursor) {
   chunk.id = cursor.array<16>("id");
   chunk.offset = cursor.integer<std::uint32_t>("offset", 0, limits::kBlockBytesMax - 1);
   const auto pieces = cursor.integer<std::uint16_t>("pieces", 1, kPiecesMax);
-  const auto shape = cursor.integer<std::uint8_t>("shape", 0, kAlike | kApart);
+  const auto shape = cursor.integer<std::uint8_t>("shape", 0, kAlike | kApart | kKeys);
+  chunk.keys = (shape & kKeys) != 0;
   std::uint32_t bytes = 0;
   for (std::size_t i = 0; i < pieces; ++i) {
     if (i == 0 || (shape & kAlike) == 0)
@@ -31,7 +32,7 @@ Chunks::Chunk take_chunk(Cursor& cursor) {
   }
   if (pieces == 0) return chunk;
   cursor.check("shape", ((shape & kAlike) != 0) == alike(chunk.piece_bytes));
-  cursor.check("shape", (shape & kApart) == 0 || pieces > 1);
+  cursor.check("shape", (shape & kApart) == 0 || (pieces > 1 && !chunk.keys));
   for (std::size_t i = 0; i < pieces && (shape & kApart) != 0; ++i)
     chunk.unit_ids.push_back(cursor.array<6>("unit_ids"));
   return chunk;
@@ -70,7 +71,7 @@ Message encode(const Chunks& message) {
     ZF_ASSERT(pieces >= 1 && pieces <= kPiecesMax && (!apart || chunk.unit_ids.size() == pieces));
     const bool same = alike(chunk.piece_bytes);
     builder.bytes(chunk.id).integer(chunk.offset).integer(static_cast<std::uint16_t>(pieces));
-    builder.integer(static_cast<std::uint8_t>((same ? kAlike : 0) | (apart ? kApart : 0)));
+    builder.integer(static_cast<std::uint8_t>((same ? kAlike : 0) | (apart ? kApart : 0) | (chunk.keys ? kKeys : 0)));
     for (std::size_t i = 0; i < (same ? 1 : pieces); ++i) builder.integer(chunk.piece_bytes[i]);
     for (const Chunks::UnitId& id : chunk.unit_ids) builder.bytes(id);
   }
@@ -90,11 +91,16 @@ Result<Chunks> decode_chunks(ConstBytes bytes) {
   for (int i = 0; i < count && cursor.check("chunks", true); ++i) {
     message.chunks.push_back(take_chunk(cursor));
     const Chunks::Chunk& chunk = message.chunks.back();
-    cursor.check("offset", chunk.offset >= end);
-    end = chunk.offset + chunk.bytes() + (chunk.piece_bytes.size() - 1) * message.gap_bytes;
     units += std::max<std::size_t>(1, chunk.unit_ids.size());
-    cursor.check("piece_bytes", end <= message.raw_bytes);
     cursor.check("units", units <= kBlockUnitsMax);
+    if (chunk.keys) {
+      cursor.check("keys", i + 1 == count && chunk.offset == 0 && chunk.bytes() <= message.raw_bytes);
+      continue;
+    }
+    cursor.check("offset", chunk.offset >= end);
+    if (!cursor.check("pieces", true)) break;
+    end = chunk.offset + chunk.bytes() + (chunk.piece_bytes.size() - 1) * message.gap_bytes;
+    cursor.check("piece_bytes", end <= message.raw_bytes);
   }
   if (Status status = cursor.finish(); !status) return status.take_error();
   return message;

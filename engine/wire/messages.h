@@ -144,6 +144,7 @@ struct Chunks {
     std::uint32_t offset = 0;                // of the first piece in the block
     std::vector<std::uint32_t> piece_bytes;  // 1..kPiecesMax lengths
     std::vector<UnitId> unit_ids;            // one a piece where they stand apart, else none
+    bool keys = false;  // the last one may be: no payload, but of the header before each piece of payload its key
     std::uint64_t bytes() const;
   };
   std::uint64_t number = 0;  // of the block

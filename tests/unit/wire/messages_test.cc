@@ -110,7 +110,7 @@ TEST(Messages, OnlyListedEnumeratorsAreTaken) {
   EXPECT_EQ(accepted(offer, 5), (std::set<int>{0, 1})) << "joins";
   EXPECT_EQ(accepted(Opened{}, 0), (std::set<int>{1, 2, 3}));
   EXPECT_EQ(accepted(Opened{}, 41).size(), limits::kLanesMax) << "lanes: one at least";
-  EXPECT_EQ(accepted(Opened{}, 74), std::set<int>{0}) << "marks that are not there";
+  EXPECT_EQ(accepted(Opened{}, 106), std::set<int>{0}) << "marks that are not there";
   EXPECT_EQ(accepted(Ack{}, 36), (std::set<int>{0, 1, 2})) << "keep";
   EXPECT_EQ(accepted(Lanes{}, 4).size(), limits::kLanesMax) << "one at least";
   EXPECT_EQ(accepted(Lanes{}, 5), (std::set<int>{0, 1})) << "leaves";

@@ -143,6 +143,12 @@ inline void randomise(SeededRandom& random, Chunks& m) {
     at = chunk.offset + u32(chunk.bytes() + pieces * m.gap_bytes);
     m.chunks.push_back(std::move(chunk));
   }
+  if (random.chance(0.5)) return;
+  Chunks::Chunk keys;
+  random.fill(keys.id);
+  keys.piece_bytes.assign(1 + random.below(20), 32);
+  keys.keys = true;
+  m.chunks.push_back(std::move(keys));
 }
 inline void randomise(SeededRandom& random, Need& m) {
   m.number = edgy(random, limits::kBlocksMax);
@@ -174,10 +180,10 @@ inline auto fields(const Final& m) { return std::tie(m.stream_bytes, m.blocks, m
 inline auto fields(const FinalAck& m) { return std::tie(m.completion, m.stream_bytes); }
 inline auto fields(const Abort& m) { return std::tie(m.fault, m.text); }
 inline auto fields(const Chunks& m) {
-  std::vector<std::tuple<Chunks::ChunkId, std::uint32_t, std::vector<std::uint32_t>, std::vector<Chunks::UnitId>>>
+  std::vector<std::tuple<Chunks::ChunkId, std::uint32_t, std::vector<std::uint32_t>, std::vector<Chunks::UnitId>, bool>>
       chunks;
   for (const Chunks::Chunk& chunk : m.chunks)
-    chunks.emplace_back(chunk.id, chunk.offset, chunk.piece_bytes, chunk.unit_ids);
+    chunks.emplace_back(chunk.id, chunk.offset, chunk.piece_bytes, chunk.unit_ids, chunk.keys);
   return std::make_tuple(m.number, m.offset, m.raw_bytes, m.gap_bytes, std::move(chunks));
 }
 inline auto fields(const Need& m) { return std::tie(m.number, m.whole, m.missing); }
