@@ -3,6 +3,7 @@
 
     tools/store_reader.py --key-file KEY FOLDER                           one JSON line a session
     tools/store_reader.py --key-file KEY FOLDER --blocks                  and one a block, with a digest of its packed bytes
+    tools/store_reader.py --key-file KEY FOLDER --chunks                  and one a chunk that can be found, and what is kept for that
     tools/store_reader.py --key-file KEY FOLDER --session ID --dump NEW   its blocks, notes and state as files of a new folder
 
 KEY holds the 32 bytes of the store's key. Nothing in FOLDER is changed, and no lock is taken: not for a store in use. Exit 1 where
@@ -20,13 +21,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 MAGIC, VERSION = b"zfstore\n", 1
-JOURNAL, SEGMENT = 1, 2
+JOURNAL, SEGMENT, CHUNKS, WINDOW = 1, 2, 3, 4
 HEADER_BYTES, TAG_BYTES = 64, 16
 PAGE = struct.Struct("<IIQ")       # magic, plain bytes, commit
 PAGE_MAGIC, PAGE_BYTES_MAX = 0x67706A7A, 128 << 10
 BLOCK = struct.Struct("<QQIIBII")  # number, offset, raw, packed, encoding, segment, at
+PIN = struct.Struct("<32sI16sQ")   # session, segment, check, number
+FACTS = struct.Struct("<QQIIB")    # number, offset, raw, packed, encoding: what a block is sealed with
+USE = struct.Struct("<32sIQ")      # session, segment, generation
 CIPHERS = {1: ChaCha20Poly1305, 2: AESGCM}
-NAME = re.compile(r"(journal|segment)-([0-9a-f]{64})(?:-([0-9a-f]{8}))?")
+NAME = re.compile(r"(journal|segment|chunks)-([0-9a-f]{64})(?:-([0-9a-f]{8}))?")
 
 
 class Damage(Exception):
@@ -65,6 +69,14 @@ class Store:
             if match and match.group(1) == "journal" and not match.group(3):
                 yield self._session_of(match.group(2)), match.group(2)
 
+    def chunk_files(self):
+        """Of each that has its segment: id, the hex in its name, number."""
+        for path in sorted(self.folder.iterdir()):
+            match = NAME.fullmatch(path.name)
+            if match and match.group(1) == "chunks" and match.group(3):
+                if (self.folder / path.name.replace("chunks", "segment")).exists():
+                    yield self._session_of(match.group(2)), match.group(2), int(match.group(3), 16)
+
     def _session_of(self, name):
         half = [bytes.fromhex(name[:32]), bytes.fromhex(name[32:])]
         for number in reversed(range(4)):
@@ -94,6 +106,105 @@ def opened(aead, place, sealed, associated):
         return None
 
 
+def page_at(data, aead, at):
+    if at + PAGE.size > len(data):
+        return None
+    magic, size, serial = PAGE.unpack_from(data, at)
+    end = at + PAGE.size + size + TAG_BYTES
+    if magic != PAGE_MAGIC or not 1 <= size <= PAGE_BYTES_MAX or end > len(data):
+        return None
+    plain = opened(aead, at, data[at + PAGE.size:end], data[at:at + PAGE.size])
+    return None if plain is None else (plain, serial)
+
+
+def numbered_pages(data, aead):
+    """Of a file whose tail does not matter."""
+    at, serial = HEADER_BYTES, 1
+    while (page := page_at(data, aead, at)) is not None and page[1] == serial:
+        yield page[0]
+        at += PAGE.size + len(page[0]) + TAG_BYTES
+        serial += 1
+
+
+class Chunks:
+    """The chunks of one segment, as far as their file can be read."""
+
+    def __init__(self, store, session, name, number):
+        self.session, self.number = session, number
+        data, aead, _ = store.open_file(f"chunks-{name}-{number:08x}", CHUNKS, number, session)
+        pages = list(numbered_pages(data, aead))
+        if not pages:
+            raise Damage(f"chunks-{name}-{number:08x}: no page opens")
+        self.scope, self.check = pages[0][:16], pages[0][16:32]
+        self.entries = []  # at, facts, chunks of id and units of short id and runs
+        for plain in [pages[0][32:]] + pages[1:]:
+            self._read(plain)
+
+    def _read(self, plain):
+        self._plain, self._at = plain, 0
+        while self._at < len(plain):
+            at = struct.unpack("<I", self._take(4))[0]
+            facts = FACTS.unpack(self._take(FACTS.size))
+            self._place = 0
+            self.entries.append((at, facts, [self._chunk() for _ in range(self._varint())]))
+
+    def _take(self, size):
+        self._at += size
+        return self._plain[self._at - size:self._at]
+
+    def _varint(self):
+        value = shift = 0
+        while True:
+            byte = self._take(1)[0]
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+
+    def _chunk(self):
+        end = self._varint() + self._at
+        whole = self._take(1)[0]
+        chunk_id = self._take(16) if whole else None
+        units = []
+        count = self._varint()
+        for _ in range(count):
+            unit_id = chunk_id[:6] if whole and count == 1 else self._take(6)
+            units.append((unit_id, [self._run() for _ in range(self._varint())]))
+        if self._at != end:
+            raise Damage(f"chunks of segment {self.number}: a chunk ends at another place")
+        return chunk_id, units
+
+    def _run(self):
+        zigzag = self._varint()
+        offset = self._place + ((zigzag >> 1) ^ -(zigzag & 1))
+        size = self._varint()
+        self._place = offset + size
+        return offset, size
+
+    def lines(self):
+        for at, facts, chunks in self.entries:
+            for chunk_id, units in chunks:
+                yield {"session": self.session.hex(), "segment": self.number, "check": self.check.hex(),
+                       "scope": self.scope.hex(), "at": at, "number": facts[0], "packed_bytes": facts[3],
+                       "chunk": chunk_id.hex() if chunk_id else None,
+                       "units": [unit.hex() + "".join(f" {o}+{n}" for o, n in runs) for unit, runs in units]}
+
+
+def window(store):
+    """What is written down of it; nothing where that cannot be read."""
+    try:
+        data, aead, _ = store.open_file("window", WINDOW, 0, bytes(32))
+    except Damage:
+        return None
+    plain = b"".join(numbered_pages(data, aead))
+    if len(plain) < 32:
+        return None
+    generation, looked, found, sessions = struct.unpack_from("<4Q", plain)
+    uses = [USE.unpack_from(plain, at) for at in range(32, len(plain) - USE.size + 1, USE.size)]
+    return {"generation": generation, "looked_bytes": looked, "found_bytes": found, "sessions": sessions,
+            "uses": [[session.hex(), segment, use] for session, segment, use in sorted(uses)]}
+
+
 class Session:
     """A journal read back: what its last commit left."""
 
@@ -101,7 +212,7 @@ class Session:
         self.store, self.id, self.name = store, session, name
         data, aead, _ = store.open_file(f"journal-{name}", JOURNAL, 0, session)
         pages, commits, at = [], [], HEADER_BYTES
-        while (page := self._page(data, aead, at)) is not None:
+        while (page := page_at(data, aead, at)) is not None:
             plain, commit = page
             if commit != len(commits) + 1:
                 raise Damage(f"journal-{name} at {at}: commits are out of order")
@@ -113,27 +224,17 @@ class Session:
             raise Damage(f"journal-{name} at {at}: damaged")
         self.label, self.begun, self.first, self.state = "", 0, 0, b""
         self.notes, self.segments, self.blocks, self.pieces = {}, {}, {}, b""
+        self.pins = {}
         for plain in pages[:commits[-1]]:
             self._apply(plain)
         self._files = {}
-
-    @staticmethod
-    def _page(data, aead, at):
-        if at + PAGE.size > len(data):
-            return None
-        magic, size, commit = PAGE.unpack_from(data, at)
-        end = at + PAGE.size + size + TAG_BYTES
-        if magic != PAGE_MAGIC or not 1 <= size <= PAGE_BYTES_MAX or end > len(data):
-            return None
-        plain = opened(aead, at, data[at + PAGE.size:end], data[at:at + PAGE.size])
-        return None if plain is None else (plain, commit)
 
     def _goes_on(self, data, aead, at, commit):
         """Behind what does not open, a commit that began when that was on disk: it is no torn tail."""
         mark = struct.pack("<I", PAGE_MAGIC)
         at = data.find(mark, at + 1)
         while at >= 0:
-            page = self._page(data, aead, at)
+            page = page_at(data, aead, at)
             if page and page[1] > commit:
                 return True
             at = data.find(mark, at + 1)
@@ -154,7 +255,7 @@ class Session:
             elif kind == 6:
                 size = 4 + struct.unpack_from("<I", plain, start)[0]
             else:
-                size = {3: 20, 4: BLOCK.size, 5: 8, 7: 12, 8: 0}[kind]
+                size = {3: 20, 4: BLOCK.size, 5: 8, 7: 12, 8: 0, 9: PIN.size}[kind]
             yield kind, plain[start:start + size]
             at = start + size
 
@@ -178,6 +279,11 @@ class Session:
                 self.first = struct.unpack_from("<Q", body)[0]
                 self.state, self.pieces = self.pieces, b""
                 self.blocks = {n: b for n, b in self.blocks.items() if n >= self.first}
+                self.pins = {key: pin for key, pin in self.pins.items() if pin[1] >= self.first}
+            elif kind == 9:
+                pinned, segment, check, number = PIN.unpack(body)
+                before = self.pins.get((pinned, segment), (check, 0))[1]
+                self.pins[pinned, segment] = (check, max(before, number))
 
     def next_number(self):
         number = self.first
@@ -193,7 +299,7 @@ class Session:
         data, aead, check = self._files[segment]
         if check != self.segments[segment]:
             raise Damage(f"{name}: is not the file that the journal names")
-        facts = struct.pack("<QQIIB", number, offset, raw, size, encoding)
+        facts = FACTS.pack(number, offset, raw, size, encoding)
         plain = opened(aead, at, data[at:at + size + TAG_BYTES], facts)
         if plain is None or len(plain) != size:
             raise Damage(f"{name} at {at}: block {number} does not open")
@@ -204,6 +310,8 @@ class Session:
                 "next_number": self.next_number(), "blocks": len(self.blocks),
                 "packed_bytes": sum(b[3] for b in self.blocks.values()),
                 "notes": {str(n): v.hex() for n, v in sorted(self.notes.items())},
+                **({"pins": [[pinned.hex(), segment, check.hex(), number]
+                             for (pinned, segment), (check, number) in sorted(self.pins.items())]} if self.pins else {}),
                 "state": hashlib.blake2b(self.state, digest_size=16).hexdigest(), "state_bytes": len(self.state)}
 
     def dump(self, folder):
@@ -226,11 +334,24 @@ def show(session, options):
         session.dump(options.dump)
 
 
+def show_chunks(store):
+    """What is damaged there is only not found, and no reason to complain."""
+    for session, name, number in store.chunk_files():
+        try:
+            for line in Chunks(store, session, name, number).lines():
+                print(json.dumps(line))
+        except Damage as error:
+            print(json.dumps({"session": session.hex(), "segment": number, "not_found": str(error)}))
+    if (kept := window(store)) is not None:
+        print(json.dumps({"window": kept}))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("--key-file", required=True)
     parser.add_argument("--blocks", action="store_true")
+    parser.add_argument("--chunks", action="store_true")
     parser.add_argument("--session", metavar="ID", help="this session alone, by its hex")
     parser.add_argument("--dump", metavar="NEW")
     options = parser.parse_args()
@@ -250,6 +371,8 @@ def main():
         except Damage as error:
             print(json.dumps({"session": session.hex(), "damage": str(error)}))
             damaged += 1
+    if options.chunks:
+        show_chunks(store)
     return 1 if damaged else 0
 
 

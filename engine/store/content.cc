@@ -22,9 +22,21 @@ void SessionContent::truncate(std::uint64_t number) {
   next_ = std::max(first_, std::min(next_, number));
 }
 
+Pin& SessionContent::pin(const PinnedSegment& segment, const Check& check, std::uint64_t number) {
+  Pin& pin = pins_[segment];
+  pin.check = check;
+  pin.number = std::max(pin.number, number);
+  return pin;
+}
+
 void SessionContent::checkpoint(std::uint64_t number, std::vector<std::byte> state) {
   ZF_ASSERT(number >= first_);
   erase(blocks_.begin(), blocks_.lower_bound(number));
+  std::erase_if(pins_, [&](const auto& pin) {
+    if (pin.second.number >= number) return false;
+    past_pins_.push_back(pin.first);
+    return true;
+  });
   first_ = number;
   state_ = std::move(state);
   if (next_ < number) {

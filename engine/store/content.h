@@ -29,6 +29,18 @@ struct SegmentFacts {
   bool named = false;            // by the journal that is being written
 };
 
+// Of whichever session: one that blocks of this one are made of.
+struct PinnedSegment {
+  SessionId session{};
+  std::uint32_t number = 0;
+  auto operator<=>(const PinnedSegment&) const = default;
+};
+struct Pin {
+  Check check{};              // of the segment's header
+  std::uint64_t number = 0;   // the highest block that needs it
+  std::uint64_t written = 0;  // that number as the journal has it
+};
+
 class SessionContent {
  public:
   std::string label;
@@ -39,6 +51,8 @@ class SessionContent {
   // REQUIRES: !has(block.number); place.segment is in segments().
   void add(const BlockFacts& block, const Place& place);
   void truncate(std::uint64_t number);
+  // Blocks up to this number are made of what is there.
+  Pin& pin(const PinnedSegment& segment, const Check& check, std::uint64_t number);
   // REQUIRES: number >= first().
   void checkpoint(std::uint64_t number, std::vector<std::byte> state);
 
@@ -50,6 +64,10 @@ class SessionContent {
   const Place& place_of(std::uint64_t number) const { return places_.at(number); }
   std::map<std::uint32_t, SegmentFacts>& segments() { return segments_; }
   const std::map<std::uint32_t, SegmentFacts>& segments() const { return segments_; }
+  std::map<PinnedSegment, Pin>& pins() { return pins_; }
+  const std::map<PinnedSegment, Pin>& pins() const { return pins_; }
+  // That a checkpoint has made needless, and an earlier state of the journal may still need.
+  std::vector<PinnedSegment>& past_pins() { return past_pins_; }
 
  private:
   using Blocks = std::map<std::uint64_t, BlockFacts>;
@@ -63,6 +81,8 @@ class SessionContent {
   Blocks blocks_;
   std::unordered_map<std::uint64_t, Place> places_;
   std::map<std::uint32_t, SegmentFacts> segments_;
+  std::map<PinnedSegment, Pin> pins_;
+  std::vector<PinnedSegment> past_pins_;
 };
 
 }  // namespace zferry::store

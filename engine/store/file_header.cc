@@ -63,6 +63,12 @@ seal::SecretBytes StoreKeys::file_key(ConstBytes header_start, const SessionId& 
   return result;
 }
 
+seal::SecretBytes StoreKeys::chunk_key(const Scope& scope) const {
+  seal::SecretBytes result;
+  seal::Blake2b(seal::kKeyBytes, key_.bytes()).add("zferry chunks").add(scope).finish(result.writable());
+  return result;
+}
+
 Check StoreKeys::check() const { return digest_of(key_.bytes(), "zferry store check", {}); }
 
 // A Feistel network of four rounds: a permutation whatever the round function is, and one that looks random under a

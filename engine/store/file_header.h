@@ -23,7 +23,7 @@ inline constexpr std::size_t kHeaderBytes = 64;
 using StoreId = std::array<std::byte, 32>;
 using Check = std::array<std::byte, 16>;
 
-enum class FileKind : std::uint8_t { kFormat = 0, kJournal = 1, kSegment = 2 };
+enum class FileKind : std::uint8_t { kFormat = 0, kJournal = 1, kSegment = 2, kChunks = 3, kWindow = 4 };
 
 // What follows from the operator's key and the store's id.
 class StoreKeys {
@@ -31,6 +31,8 @@ class StoreKeys {
   StoreKeys(const seal::SecretBytes& key, const StoreId& id);
   // Keyed over `parts`, so that whoever has not the key can neither make nor read it.
   seal::SecretBytes file_key(ConstBytes header_start, const SessionId& session) const;
+  // What the ids of a scope's chunks are made with.
+  seal::SecretBytes chunk_key(const Scope& scope) const;
   // Tells this key from another.
   Check check() const;
   // A session as the names of its files give it, and back: a permutation, so that the folder tells nobody its id.

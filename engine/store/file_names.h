@@ -11,11 +11,15 @@ namespace zferry::store {
 
 inline constexpr const char* kFormatName = "format";
 inline constexpr const char* kNewFormatName = "new-format";
+inline constexpr const char* kWindowName = "window";
+inline constexpr const char* kNewWindowName = "new-window";
 
 std::string journal_name(const StoreKeys& keys, const SessionId& session);
 // Under which it is written, until it takes the place of the one before it.
 std::string new_journal_name(const StoreKeys& keys, const SessionId& session);
 std::string segment_name(const StoreKeys& keys, const SessionId& session, std::uint32_t number);
+// Of the chunks of that segment.
+std::string chunks_name(const StoreKeys& keys, const SessionId& session, std::uint32_t number);
 
 // Written by an earlier opening and never put in its place.
 bool is_unfinished(const std::string& name);
@@ -25,7 +29,7 @@ struct NamedFile {
   SessionId session{};
   std::uint32_t number = 0;
 };
-// Nothing for what is neither a journal nor a segment.
+// Nothing for what is neither a journal, nor a segment, nor a segment's chunks.
 std::optional<NamedFile> parse_name(const StoreKeys& keys, const std::string& name);
 
 }  // namespace zferry::store

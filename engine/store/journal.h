@@ -8,12 +8,11 @@
 #include "io/folder.h"
 #include "store/content.h"
 #include "store/file_header.h"
+#include "store/journal_page.h"
 #include "store/records.h"
 #include "store/sealed_file.h"
 
 namespace zferry::store {
-
-inline constexpr std::size_t kPageHeaderBytes = 16;
 
 class JournalWriter {
  public:

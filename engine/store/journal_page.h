@@ -1,16 +1,20 @@
-// The clear header before each page of a journal, for the journal's writer and reader. docs/STORE.md, "Journal".
+// The clear header before each page of a journal, of a segment's chunks and of the window. docs/STORE.md, "Journal".
+// Threading: any.
 #pragma once
 
 #include <array>
 #include <optional>
 
-#include "store/journal.h"
+#include "base/bytes.h"
+#include "store/records.h"
 
 namespace zferry::store {
 
+inline constexpr std::size_t kPageHeaderBytes = 16;
+
 struct PageHeader {
   std::uint32_t plain_bytes = 0;  // 1..kPageBytesMax
-  std::uint64_t commit = 0;       // from 1
+  std::uint64_t commit = 0;       // from 1; in other files than journals, the page's number
 };
 
 inline constexpr std::uint32_t kPageMagic = 0x67706a7a;  // "zjpg"

@@ -1,6 +1,6 @@
 #include "store/file_names.h"
 #include "store/journal.h"
-#include "store/journal_page.h"
+#include "store/page_reader.h"
 
 namespace zferry::store {
 
@@ -16,10 +16,8 @@ JournalWriter::JournalWriter(SealedFile file, io::Folder& folder, std::string ne
     : file_(std::move(file)), folder_(&folder), new_name_(std::move(new_name)), name_(std::move(name)) {}
 
 Status JournalWriter::write(Pages& pages) {
-  for (const std::vector<std::byte>& page : pages.take()) {
-    const auto header = encode(PageHeader{static_cast<std::uint32_t>(page.size()), commit_});
-    if (auto place = file_.append(header, {}, page); !place) return place.take_error();
-  }
+  for (const std::vector<std::byte>& page : pages.take())
+    if (Status status = append_page(file_, page, commit_); !status) return status;
   return {};
 }
 

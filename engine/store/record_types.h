@@ -14,6 +14,7 @@ enum class RecordType : std::uint8_t {
   kPiece = 6,       // u32 + bytes
   kCheckpoint = 7,  // u64 number, u32 bytes of the pieces before it
   kCommit = 8,      // nothing; ends its page
+  kPin = 9,         // 32 session, u32 segment, 16 check, u64 number
 };
 
 }  // namespace zferry::store

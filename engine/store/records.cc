@@ -86,6 +86,15 @@ void Pages::checkpoint(std::uint64_t number, std::size_t state_bytes) {
   add(page, static_cast<std::uint32_t>(state_bytes));
 }
 
+void Pages::pin(const PinnedSegment& segment, const Check& check, std::uint64_t number) {
+  auto& page = page_for(kPinRecordBytes);
+  add(page, RecordType::kPin);
+  add(page, ConstBytes(segment.session));
+  add(page, segment.number);
+  add(page, ConstBytes(check));
+  add(page, number);
+}
+
 void Pages::commit() {
   add(page_for(1), RecordType::kCommit);
   ended_ = true;

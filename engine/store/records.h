@@ -17,6 +17,7 @@ inline constexpr std::size_t kPieceBytesMax =
 inline constexpr std::size_t kBlockRecordBytes = 34;
 inline constexpr std::size_t kSegmentRecordBytes = 21;
 inline constexpr std::size_t kCheckpointRecordBytes = 13;
+inline constexpr std::size_t kPinRecordBytes = 61;
 
 // Records in pages: none is split over two.
 class Pages {
@@ -29,6 +30,7 @@ class Pages {
   // Of a checkpoint's state, in their order; REQUIRES: 1..kPieceBytesMax. The checkpoint makes them count.
   void piece(ConstBytes bytes);
   void checkpoint(std::uint64_t number, std::size_t state_bytes);
+  void pin(const PinnedSegment& segment, const Check& check, std::uint64_t number);
   // The records since the last one count. Ends the page.
   void commit();
 
@@ -62,6 +64,7 @@ class Replay {
   bool apply_segment(Cursor& from);
   bool apply_block(Cursor& from);
   bool apply_piece(Cursor& from);
+  bool apply_pin(Cursor& from);
   bool apply_checkpoint(Cursor& from);
 
   SessionContent& content_;

@@ -52,7 +52,27 @@ Result<StoreKeys> open_format(io::Folder& folder, const seal::SecretBytes& key, 
 std::uint64_t SessionFiles::bytes() const {
   std::uint64_t sum = journal_bytes.value_or(0);
   for (const auto& [number, bytes] : segment_bytes) sum += bytes;
+  for (const auto& [number, bytes] : log_bytes) sum += bytes;
   return sum;
+}
+
+bool SessionFiles::is_own(const SessionContent& content, std::uint32_t segment) const {
+  return content.segments().contains(segment) || !log_bytes.contains(segment);
+}
+
+std::uint64_t SessionFiles::own_bytes(const SessionContent& content) const {
+  std::uint64_t sum = journal_bytes.value_or(0);
+  for (const auto& [number, bytes] : segment_bytes) {
+    if (!is_own(content, number)) continue;
+    const auto log = log_bytes.find(number);
+    sum += bytes + (log == log_bytes.end() ? 0 : log->second);
+  }
+  return sum;
+}
+
+bool StoreFiles::has(const PinnedSegment& segment) const {
+  const auto session = sessions.find(segment.session);
+  return session != sessions.end() && session->second.segment_bytes.contains(segment.number);
 }
 
 Result<StoreFiles> list_files(io::Folder& folder, const StoreKeys& keys) {
@@ -61,34 +81,43 @@ Result<StoreFiles> list_files(io::Folder& folder, const StoreKeys& keys) {
   StoreFiles files;
   for (const io::FolderEntry& entry : *entries) {
     if (is_unfinished(entry.name)) files.unfinished.push_back(entry.name);
-    if (entry.name == kFormatName) files.other_bytes += entry.bytes;
+    if (entry.name == kFormatName || entry.name == kWindowName) files.other_bytes += entry.bytes;
+    if (entry.name == kWindowName) files.window_bytes = entry.bytes;
     const auto named = parse_name(keys, entry.name);
     if (!named) continue;  // not ours
     SessionFiles& session = files.sessions[named->session];
     if (named->kind == FileKind::kJournal) session.journal_bytes = entry.bytes;
+    if (named->kind == FileKind::kChunks) session.log_bytes[named->number] = entry.bytes;
     if (named->kind == FileKind::kSegment) session.segment_bytes[named->number] = entry.bytes;
   }
   return files;
 }
 
 Result<SessionContent> recover_session(io::Folder& folder, const StoreKeys& keys, const SessionId& session,
-                                       const SessionFiles& files) {
+                                       const StoreFiles& files) {
   auto content = read_journal(folder, keys, session);
   if (!content) return content.take_error();
   if (Status status = find_segments(keys, session, files, *content); !status) return status.take_error();
+  // Of a later block that needs it too the journal learns only where a checkpoint would make it forget the pin.
+  if (!content->blocks().empty())
+    for (auto& [segment, pin] : content->pins()) pin.number = std::max(pin.number, content->blocks().rbegin()->first);
   return content;
 }
 
-Status find_segments(const StoreKeys& keys, const SessionId& session, const SessionFiles& files,
+Status find_segments(const StoreKeys& keys, const SessionId& session, const StoreFiles& files,
                      SessionContent& content) {
+  const auto& segment_bytes = files.sessions.at(session).segment_bytes;
   for (auto& [number, segment] : content.segments()) {
-    const auto found = files.segment_bytes.find(number);
-    if (found != files.segment_bytes.end()) segment.file_bytes = found->second;
+    const auto found = segment_bytes.find(number);
+    if (found != segment_bytes.end()) segment.file_bytes = found->second;
     // What the journal names was synced before it: that it is missing is damage, not a crash.
     if (segment.blocks > 0 && segment.file_bytes < segment.end)
       return failed(segment_name(keys, session, number),
                     "missing, or cut off at " + std::to_string(segment.file_bytes));
   }
+  for (const auto& [segment, pin] : content.pins())
+    if (!files.has(segment))
+      return failed(segment_name(keys, segment.session, segment.number), "missing, and blocks are made of it");
   return {};
 }
 

@@ -59,6 +59,7 @@ bool Replay::apply_record(std::uint8_t type, Cursor& from) {
       return true;
     case RecordType::kPiece: return apply_piece(from);
     case RecordType::kCheckpoint: return apply_checkpoint(from);
+    case RecordType::kPin: return apply_pin(from);
     case RecordType::kCommit: at_commit_ = true; return pieces_.empty();
   }
   return false;
@@ -116,6 +117,20 @@ bool Replay::apply_piece(Cursor& from) {
   if (bytes == 0 || bytes > kPieceBytesMax || bytes > kCheckpointBytesMax - pieces_.size()) return false;
   const ConstBytes piece = from.bytes(bytes);
   pieces_.insert(pieces_.end(), piece.begin(), piece.end());
+  return true;
+}
+
+bool Replay::apply_pin(Cursor& from) {
+  PinnedSegment segment;
+  const ConstBytes session = from.bytes(segment.session.size());
+  segment.number = from.integer<std::uint32_t>();
+  const ConstBytes bytes = from.bytes(Check{}.size());
+  const auto number = from.integer<std::uint64_t>();
+  if (!from.ok() || segment.number == 0 || number >= limits::kBlocksMax) return false;
+  std::ranges::copy(session, segment.session.begin());
+  Check check;
+  std::ranges::copy(bytes, check.begin());
+  content_.pin(segment, check, number).written = number;
   return true;
 }
 

@@ -12,6 +12,8 @@ Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {
 
 Session::~Session() {
   Store::State& store = state_->store;
+  state_->close_segment();
+  state_->sync_logs();
   store.live.erase(state_->id);
   if (state_->journal_bytes > 0) {
     store.known[state_->id] = state_->committed;
@@ -19,42 +21,32 @@ Session::~Session() {
   }
   // Never committed: there is no such session. What cannot be removed now goes when the store is opened.
   store.known.erase(state_->id);
-  for (const auto& [number, segment] : state_->content.segments())
-    if (Status status = store.remove_segment(state_->id, number, segment.file_bytes); !status) return;
+  for (SegmentEntry* entry : store.segments.of(state_->id))
+    if (entry->owned)
+      if (Status status = store.let_go(*entry); !status) return;
+  [[maybe_unused]] const Status released = store.release_all(state_->id);
 }
 
 SessionSummary Session::State::summary() const {
   SessionSummary all = summary_of(id, content);
   all.disk_bytes = journal_bytes;
-  for (const auto& [number, facts] : content.segments()) all.disk_bytes += facts.file_bytes;
+  for (const auto& [number, facts] : content.segments()) {
+    const SegmentEntry* entry = store.segments.find(id, number);
+    all.disk_bytes += facts.file_bytes + (entry == nullptr ? 0 : entry->log_bytes);
+  }
   return all;
 }
 
 Status Session::State::room_for(std::size_t packed_bytes) const {
-  const std::uint64_t wanted = packed_bytes + seal::kTagBytes + (segment ? 0 : kHeaderBytes);
-  const std::uint64_t taken = store.used + store.reserve();
-  if (taken > store.settings.capacity_bytes || wanted > store.settings.capacity_bytes - taken) {
-    return Error{Fault::kStoreFull,
-                 escaped(store.folder.path()) + ": the store's capacity of " +
-                     std::to_string(store.settings.capacity_bytes) + " bytes is reached",
-                 {}};
-  }
-  auto free = store.folder.free_bytes();
-  if (!free) return free.take_error();
-  if (*free < limits::kStoreReserveBytes || *free - limits::kStoreReserveBytes < wanted) {
-    return Error{Fault::kStoreFull,
-                 escaped(store.folder.path()) + ": its disk has " + std::to_string(*free) + " bytes left",
-                 "make room on the store's disk, or give zferry another folder for its store"};
-  }
-  return {};
+  return store.room_for(packed_bytes + seal::kTagBytes + (segment ? 0 : kHeaderBytes));
 }
 
-Status Session::State::append(const BlockFacts& block, ConstBytes packed) {
+Status Session::State::append(const BlockFacts& block, ConstBytes packed, std::span<const ChunkFacts> chunks) {
   ZF_ASSERT(block.number < limits::kBlocksMax && packed.size() == block.packed_bytes && !packed.empty() &&
             packed.size() <= limits::kBlockBytesMax);
   if (Status status = store.usable(); !status) return status;
   if (content.has(block.number)) return {};
-  if (Status status = room_for(packed.size()); !status) {
+  if (Status status = store.make_room(packed.size() + seal::kTagBytes + (segment ? 0 : kHeaderBytes)); !status) {
     if (status.error().fault == Fault::kStoreFull) return status;
     return store.over(status.take_error());
   }
@@ -66,15 +58,14 @@ Status Session::State::append(const BlockFacts& block, ConstBytes packed) {
   const Place place{segment->number, static_cast<std::uint32_t>(*at)};
   segment->synced = false;
   store.used += segment->file.bytes() - facts.file_bytes;
-  facts.file_bytes = segment->file.bytes();
+  facts.file_bytes = segment->entry.bytes = segment->file.bytes();
+  segment->entry.last_use = store.generation;
   content.add(block, place);
   if (!std::exchange(facts.named, true)) pending.segment(segment->number, facts.check);
   pending.block(block, place);
   changed = true;
-  if (segment->file.bytes() >= store.settings.segment_bytes) {
-    unsynced.push_back(std::move(segment->file));
-    segment.reset();
-  }
+  if (Status status = log_chunks(block, place.at, chunks); !status) return status;
+  if (segment->file.bytes() >= store.settings.segment_bytes) close_segment();
   return {};
 }
 
@@ -93,8 +84,23 @@ Status Session::State::open_segment() {
   SegmentFacts& facts = content.segments()[number];
   facts.check = file->check();
   facts.file_bytes = file->bytes();
-  segment.emplace(OpenSegment{number, std::move(*file), false});
+  SegmentEntry& entry = store.segments.add(id, number);
+  entry.check = facts.check;
+  entry.bytes = facts.file_bytes;
+  segment.emplace(OpenSegment{number, std::move(*file), false, entry});
+  if (store.settings.window && scope && store.window.enroll(entry, *scope))
+    segment->log.emplace(ChunksStart{*scope, entry.check});
   return {};
+}
+
+// Whatever is unsynced of it is with the next commit.
+void Session::State::close_segment() {
+  if (!segment) return;
+  flush_log();
+  if (segment->log) unsynced_logs.push_back(std::move(*segment->log));
+  store.window.settle(segment->entry);
+  if (!segment->synced) unsynced.push_back(std::move(segment->file));
+  segment.reset();
 }
 
 // The disk is full: what was written before still counts, what was torn is never named, and nothing follows it.
@@ -104,14 +110,16 @@ Status Session::State::close_torn_segment(Error error, std::size_t packed_bytes)
   if (facts.named) {
     const std::uint64_t torn_bytes = packed_bytes + seal::kTagBytes;  // at most
     facts.file_bytes += torn_bytes;
+    segment->entry.bytes += torn_bytes;
     store.used += torn_bytes;
-    if (!segment->synced) unsynced.push_back(std::move(segment->file));
+    close_segment();
   } else {
     const std::uint32_t number = segment->number;
-    if (Status status = store.remove_segment(id, number, facts.file_bytes); !status) return status;
+    SegmentEntry& entry = segment->entry;
+    segment.reset();
+    if (Status status = store.remove_segment(entry); !status) return status;
     content.segments().erase(number);
   }
-  segment.reset();
   return error;
 }
 
@@ -127,7 +135,11 @@ Status Session::State::read(std::uint64_t number, Bytes into) {
   return reader->read(block, place.at, into);
 }
 
-Status Session::append(const BlockFacts& block, ConstBytes packed) { return state_->append(block, packed); }
+Status Session::append(const BlockFacts& block, ConstBytes packed, std::span<const ChunkFacts> chunks) {
+  return state_->append(block, packed, chunks);
+}
+void Session::set_scope(const Scope& scope) { state_->scope = scope; }
+bool Session::pin(const BlockPlace& place, std::uint64_t number) { return state_->pin(place, number); }
 bool Session::has_room(std::size_t packed_bytes) const { return state_->room_for(packed_bytes).ok(); }
 void Session::truncate(std::uint64_t number) {
   state_->content.truncate(number);

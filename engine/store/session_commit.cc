@@ -30,7 +30,8 @@ std::uint64_t checkpoint_bytes(std::uint64_t state_bytes) {
 std::uint64_t Session::State::journal_bytes_for(std::uint64_t state_bytes) const {
   std::uint64_t bytes = 11 + content.label.size() + checkpoint_bytes(state_bytes) + 1;
   for (const auto& [note, value] : content.notes) bytes += 6 + value.size();
-  bytes += content.blocks().size() * kBlockRecordBytes + content.segments().size() * kSegmentRecordBytes;
+  bytes += content.blocks().size() * kBlockRecordBytes + content.segments().size() * kSegmentRecordBytes +
+           content.pins().size() * kPinRecordBytes;
   return kHeaderBytes + in_pages(bytes);
 }
 
@@ -49,16 +50,21 @@ std::uint64_t Session::State::reserve_beside(std::uint64_t bytes) const {
   return std::max(bytes, most) - bytes + most;
 }
 
-Result<Session::State::Way> Session::State::way_to_commit(bool with_checkpoint, std::uint64_t state_bytes) const {
-  const std::uint64_t capacity = store.settings.capacity_bytes;
+Result<Session::State::Way> Session::State::way_to_commit(bool with_checkpoint, std::uint64_t state_bytes) {
   const std::uint64_t anew = journal_bytes_for(state_bytes);
   const std::uint64_t more = JournalWriter::bytes_of(pending.bytes() + 1, pending.count() + 1) +
                              (with_checkpoint ? in_pages(checkpoint_bytes(state_bytes)) : 0);
   const std::uint64_t longer = journal_bytes + more;
   const std::uint64_t reserve = store.reserve() - reserve_beside(journal_bytes) + reserve_beside(longer);
-  if (journal && longer <= 2 * anew + kDeadBytes && store.used + more + reserve <= capacity) return Way::kAppend;
-  if (store.used + anew <= capacity) return Way::kAnew;
-  if (journal && store.used + more <= capacity) return Way::kAppend;
+  Result<bool> fits = false;
+  if (journal && longer <= 2 * anew + kDeadBytes) fits = store.make_room_beside(reserve, more);
+  if (!fits) return fits.take_error();
+  if (*fits) return Way::kAppend;
+  if (fits = store.make_room_beside(unwritten_chunks(), anew); !fits) return fits.take_error();
+  if (*fits) return Way::kAnew;
+  if (journal) fits = store.make_room_beside(unwritten_chunks(), more);
+  if (!fits) return fits.take_error();
+  if (*fits) return Way::kAppend;
   // The capacity has become less than what is there: only checkpoints make room.
   if (state_bytes <= state_bytes_max()) return Way::kAnew;
   return Error{Fault::kStoreFull, escaped(store.folder.path()) + ": no room for the session's journal", {}};
@@ -75,6 +81,7 @@ Status Session::State::commit() {
 Status Session::State::checkpoint(std::uint64_t number, ConstBytes state) {
   ZF_ASSERT(number >= content.first() && number <= content.next() && state.size() <= kCheckpointBytesMax);
   if (Status status = store.usable(); !status) return status;
+  write_pins_again(number);
   auto way = way_to_commit(true, state.size());
   if (!way) return way.take_error();
   content.checkpoint(number, {state.begin(), state.end()});
@@ -83,12 +90,15 @@ Status Session::State::checkpoint(std::uint64_t number, ConstBytes state) {
 }
 
 Status Session::State::commit_by(Way way) {
+  flush_log();
   Status status = sync_segments();
   if (status) status = way == Way::kAppend ? append_to_journal() : write_journal_anew();
   if (!status) return store.over(status.take_error());
   checkpoint_pending = false;
   changed = false;
-  status = remove_dead_segments();
+  sync_logs();
+  status = release_past_pins();
+  if (status) status = remove_dead_segments();
   committed = summary();
   return status;
 }
@@ -100,7 +110,9 @@ Status Session::State::sync_segments() {
   if (segment && !segment->synced) {
     if (Status status = segment->file.sync(); !status) return status;
     segment->synced = true;
+    segment->entry.synced = segment->file.bytes();
   }
+  if (Status status = sync_pinned(); !status) return status;
   if (!folder_synced)
     if (Status status = store.folder.sync(); !status) return status;
   folder_synced = true;
@@ -137,6 +149,10 @@ Status Session::State::write_content(JournalWriter& writer, Pages& pages) {
   for (const auto& [note, value] : content.notes) pages.note(note, value);
   if (content.first() > 0 || !content.state().empty())
     if (Status status = write_checkpoint(writer, pages); !status) return status;
+  for (auto& [pinned, pin] : content.pins()) {
+    pages.pin(pinned, pin.check, pin.number);
+    pin.written = pin.number;
+  }
   for (auto& [number, facts] : content.segments()) facts.named = false;
   for (const auto& [number, block] : content.blocks()) {
     const Place& place = content.place_of(number);
@@ -160,18 +176,22 @@ Status Session::State::write_checkpoint(JournalWriter& writer, Pages& pages) {
   return {};
 }
 
+// The one that is being written stays, though nothing in it counts, where what is written next can be found beside it;
+// unless there is no room for that.
 Status Session::State::remove_dead_segments() {
   auto& segments = content.segments();
   for (auto it = segments.begin(); it != segments.end();) {
     const auto& [number, facts] = *it;
-    if (facts.blocks > 0) {
+    const bool open = segment && segment->number == number;
+    if (facts.blocks > 0 || (open && segment->log && store.room_for(store.settings.segment_bytes))) {
       ++it;
       continue;
     }
-    if (segment && segment->number == number) segment.reset();
+    SegmentEntry& entry = *store.segments.find(id, number);
+    if (open) close_segment();
     if (reader && reader->number() == number) reader.reset();
-    if (Status status = store.remove_segment(id, number, facts.file_bytes); !status) return status;
     it = segments.erase(it);
+    if (Status status = store.let_go(entry); !status) return status;
   }
   return {};
 }

@@ -20,42 +20,61 @@ Status Store::State::usable() const {
   return {};
 }
 
-std::uint64_t Store::State::reserve() const {
-  std::uint64_t sum = 0;
-  for (const auto& [id, session] : live) sum += session->reserve_beside(session->journal_bytes);
-  return sum;
+// Every segment first: a session may need another one's. Chunks whose segment is gone go too.
+Status Store::State::take_in(const StoreFiles& files) {
+  for (const auto& [id, session] : files.sessions) {
+    used += session.bytes();
+    for (const auto& [number, bytes] : session.segment_bytes) segments.add(id, number).bytes = bytes;
+    for (const auto& [number, bytes] : session.log_bytes) {
+      if (SegmentEntry* entry = segments.find(id, number)) {
+        entry->log_bytes = bytes;
+        entry->has_log = true;
+        continue;
+      }
+      used -= bytes;
+      if (Status status = folder.remove(chunks_name(keys, id, number)); !status) return status;
+    }
+  }
+  for (const auto& [id, session] : files.sessions)
+    if (Status status = take_in_session(id, files); !status) return status;
+  std::vector<SegmentEntry*> needless;
+  segments.each([&](SegmentEntry& entry) {
+    if (!entry.owned && entry.pins == 0 && entry.log_bytes == 0) needless.push_back(&entry);
+  });
+  for (SegmentEntry* entry : needless)
+    if (Status status = remove_segment(*entry); !status) return status;
+  return take_in_window();
 }
-
-Status Store::State::remove_segment(const SessionId& id, std::uint32_t number, std::uint64_t bytes) {
-  if (Status status = folder.remove(segment_name(keys, id, number)); !status) return over(status.take_error());
-  used -= std::min(used, bytes);
-  return {};
-}
-
-namespace {
 
 // A session as it is found. Its last commit may have been written and never synced, by a process that was killed: so
-// nothing is removed yet on its word, but where there is no journal.
-Status take_in(Store::State& store, const SessionId& id, const SessionFiles& files) {
-  store.used += files.bytes();
-  if (!files.journal_bytes) {
-    for (const auto& [number, bytes] : files.segment_bytes)
-      if (Status status = store.remove_segment(id, number, bytes); !status) return status;
+// nothing is removed yet on its word, but where there is no journal; and what any state of its journal needs is held.
+Status Store::State::take_in_session(const SessionId& id, const StoreFiles& files) {
+  const SessionFiles& its = files.sessions.at(id);
+  if (!its.journal_bytes) {
+    for (SegmentEntry* entry : segments.of(id)) segments.disown(*entry);
     return {};
   }
-  auto content = recover_session(store.folder, store.keys, id, files);
-  SessionSummary& summary = store.known[id];
-  if (content) {
-    summary = summary_of(id, *content);
-  } else {
-    summary.id = id;
+  auto content = recover_session(folder, keys, id, files);
+  SessionSummary& summary = known[id];
+  summary.id = id;
+  summary.disk_bytes = its.bytes();
+  if (!content) {
     summary.damage = content.take_error();
+    return {};
   }
-  summary.disk_bytes = files.bytes();
+  summary = summary_of(id, *content);
+  summary.disk_bytes = its.own_bytes(*content);
+  for (SegmentEntry* entry : segments.of(id)) {
+    if (!its.is_own(*content, entry->number)) segments.disown(*entry);
+    const auto facts = content->segments().find(entry->number);
+    if (facts != content->segments().end()) entry->check = facts->second.check;
+  }
+  std::vector<PinnedSegment> pins = content->past_pins();
+  for (const auto& [segment, pin] : content->pins()) pins.push_back(segment);
+  for (const PinnedSegment& segment : pins)
+    if (SegmentEntry* entry = segments.find(segment.session, segment.number)) hold(id, *entry);
   return {};
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(io::Folder& folder, const seal::SecretBytes& key, StoreSettings settings,
                                            RandomSource& random) {
@@ -67,12 +86,12 @@ Result<std::unique_ptr<Store>> Store::open(io::Folder& folder, const seal::Secre
   if (!files) return files.take_error();
   // The names that were found survive a crash from here on, and so does that others were not.
   if (Status status = folder.sync(); !status) return status.take_error();
-  auto state = std::unique_ptr<State>(new State{folder, std::move(*keys), std::move(settings), random, {}});
+  auto state = std::unique_ptr<State>(new State{folder, std::move(*keys), std::move(settings), random});
   state->used = files->other_bytes;
+  state->window_file_bytes = files->window_bytes;
   for (const std::string& name : files->unfinished)
     if (Status status = folder.remove(name); !status) return status.take_error();
-  for (const auto& [id, session] : files->sessions)
-    if (Status status = take_in(*state, id, session); !status) return status.take_error();
+  if (Status status = state->take_in(*files); !status) return status.take_error();
   if (state->settings.capacity_bytes == 0) {
     auto free = folder.free_bytes();
     if (!free) return free.take_error();
@@ -82,7 +101,13 @@ Result<std::unique_ptr<Store>> Store::open(io::Folder& folder, const seal::Secre
 }
 
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Store::~Store() { ZF_ASSERT(state_->live.empty()); }
+Store::~Store() {
+  ZF_ASSERT(state_->live.empty());
+  if (!state_->settings.window || !state_->window_changed || state_->failure) return;
+  state_->write_down_window();
+  // What does not survive costs no more than what it was to save.
+  [[maybe_unused]] const Status synced = state_->folder.sync();
+}
 
 std::vector<SessionSummary> Store::sessions() const {
   std::vector<SessionSummary> all;
@@ -100,6 +125,10 @@ Result<std::unique_ptr<Session>> Store::begin(const SessionId& id, const std::st
   session->content.label = label.substr(0, kLabelBytesMax);
   session->content.begun_unix_s = state_->settings.unix_now_s ? state_->settings.unix_now_s() : 0;
   session->changed = true;
+  session->next_segment =
+      state_->segments.last_number(id) + 1;  // what it is the next of may still be there to be found
+  ++state_->generation;
+  state_->window_changed = true;
   state_->known[id] = session->summary();
   return std::unique_ptr<Session>(new Session(std::move(session)));
 }
@@ -110,7 +139,7 @@ Result<std::unique_ptr<Session>> Store::resume(const SessionId& id) {
   auto all = list_files(state_->folder, state_->keys);
   if (!all) return all.take_error();
   SessionFiles& files = all->sessions[id];
-  auto content = recover_session(state_->folder, state_->keys, id, files);
+  auto content = recover_session(state_->folder, state_->keys, id, *all);
   if (!content) return content.take_error();
   auto session = std::unique_ptr<Session::State>(new Session::State{*state_, id});
   session->journal_bytes = files.journal_bytes.value_or(0);
@@ -122,12 +151,13 @@ Result<std::unique_ptr<Session>> Store::resume(const SessionId& id) {
   session->content = std::move(*content);
   if (Status status = session->take_over(); !status) return status.take_error();
   for (std::uint32_t number : unneeded)
-    if (Status status = state_->remove_segment(id, number, files.segment_bytes[number]); !status)
-      return status.take_error();
+    if (SegmentEntry* entry = state_->segments.find(id, number); entry != nullptr && entry->owned)
+      if (Status status = state_->let_go(*entry); !status) return status.take_error();
+  if (Status status = state_->release_all(id, session->content.pins()); !status) return status.take_error();
   return std::unique_ptr<Session>(new Session(std::move(session)));
 }
 
-Status Store::remove(const SessionId& id) {
+Status Store::remove(const SessionId& id, bool keep) {
   if (Status status = state_->usable(); !status) return status;
   ZF_ASSERT(!state_->live.contains(id));
   auto all = list_files(state_->folder, state_->keys);
@@ -139,8 +169,11 @@ Status Store::remove(const SessionId& id) {
   if (Status status = state_->folder.sync(); !status) return state_->over(status.take_error());
   state_->used -= std::min(state_->used, files.journal_bytes.value_or(0));
   state_->known.erase(id);
-  for (const auto& [number, bytes] : files.segment_bytes)
-    if (Status status = state_->remove_segment(id, number, bytes); !status) return status;
+  for (SegmentEntry* entry : state_->segments.of(id))
+    if (entry->owned)
+      if (Status status = state_->let_go(*entry, keep); !status) return status;
+  if (Status status = state_->release_all(id); !status) return status;
+  state_->write_down_window();
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "chunk/id.h"
 #include "io/folder.h"
 #include "seal/keys.h"
 #include "seal/rest_cipher.h"
@@ -62,11 +64,63 @@ struct SessionSummary {
   std::optional<Error> damage;               // its journal cannot be read: it can only be removed
 };
 
+// Whose chunks may meet: ids are made with a key of each scope, and what one scope has another does not find.
+using Scope = std::array<std::byte, 16>;
+
+// Bytes of a block, in its plain form: what its packed form unpacks to.
+struct Run {
+  std::uint32_t offset = 0;
+  std::uint32_t bytes = 0;
+  bool operator==(const Run&) const = default;
+};
+// A chunk, or what of it is in this block: units, which are sent and found one by one where the chunk is not found as a
+// whole. A chunk of one unit has that unit alone, by the chunk's own id.
+struct ChunkFacts {
+  struct Unit {
+    chunk::SubId id{};
+    std::vector<Run> runs;  // its bytes, one behind the other; 1..kRunsMax
+  };
+  std::optional<chunk::Id> id;  // nothing: only some of its units are in this block
+  std::vector<Unit> units;      // 1..kUnitsMax
+};
+inline constexpr std::size_t kRunsMax = 256;
+inline constexpr std::size_t kUnitsMax = 256;
+
+// Where a block lies, whichever session's it is or was: all that is needed to read it as long as its segment is there.
+struct BlockPlace {
+  SessionId session{};
+  std::uint32_t segment = 0;
+  std::array<std::byte, 16> check{};  // of the segment's header: this very file
+  std::uint32_t at = 0;
+  BlockFacts block;
+  bool operator==(const BlockPlace&) const = default;
+};
+// Where the bytes of a chunk, or of a unit of one, are.
+struct FoundRuns {
+  BlockPlace place;
+  std::vector<Run> runs;
+};
+
+// What is kept beyond its session, to be found again.
+struct WindowFacts {
+  std::uint64_t segments = 0;
+  std::uint64_t bytes = 0;        // on disk
+  std::uint64_t chunks = 0;       // that can be found by their whole ids
+  std::uint64_t index_bytes = 0;  // of memory
+};
+// What finding them has saved, since the store was made: of the streams' bytes.
+struct Savings {
+  std::uint64_t looked_bytes = 0;  // that were asked for
+  std::uint64_t found_bytes = 0;   // and were here
+  std::uint64_t sessions = 0;      // that asked
+};
+
 struct StoreSettings {
   std::uint64_t capacity_bytes = 0;                     // of all files together; 0: most of what the disk has free
   std::uint64_t segment_bytes = limits::kSegmentBytes;  // after which a new segment is begun
   std::function<std::int64_t()> unix_now_s;             // for people; never for decisions
   seal::Cipher cipher = seal::rest_cipher();            // of new files
+  bool window = false;  // what sessions let go of is kept as long as there is room, and found by its chunks
 };
 
 class Session;
@@ -84,10 +138,27 @@ class Store {
   Result<std::unique_ptr<Session>> begin(const SessionId& id, const std::string& label);
   // One that was found at open(), under new keys. REQUIRES: it is there, undamaged, and not in use.
   Result<std::unique_ptr<Session>> resume(const SessionId& id);
-  // Given up or complete; what it kept is gone for good. REQUIRES: no Session of it lives.
-  Status remove(const SessionId& id);
+  // Given up or complete; what it kept is gone for good, or, in a store with a window and unless `keep` is false, only
+  // there to be found. REQUIRES: no Session of it lives.
+  Status remove(const SessionId& id, bool keep = true);
   std::uint64_t used_bytes() const;
   std::uint64_t capacity_bytes() const;
+
+  // ---- The window. Nothing is found where settings.window is not set.
+  // A key for the ids of a scope: the same each time, and unknown to whoever has not the store's key.
+  seal::SecretBytes chunk_key(const Scope& scope) const;
+  // A chunk of this scope by its id, or a unit of one, of so many bytes, by its short id. What is found is probably
+  // what was looked for; it may be damaged. Errors of what is read on the way only make it not be found.
+  std::optional<FoundRuns> find(const Scope& scope, const chunk::Id& id, std::uint64_t bytes);
+  std::optional<FoundRuns> find(const Scope& scope, const chunk::SubId& id, std::uint64_t bytes);
+  // What was found proved wrong or cannot be read: it is not found again there.
+  void forget(const Scope& scope, const BlockPlace& place);
+  // A block's packed bytes, also of a session that is in use. REQUIRES: into.size() == place.block.packed_bytes.
+  Status read(const BlockPlace& place, Bytes into);
+  WindowFacts window() const;
+  Savings savings() const;
+  // Written down when a session is removed and when the store is closed; a crash may lose some.
+  void add_savings(const Savings& more);
 
   struct State;
 
@@ -99,9 +170,17 @@ class Store {
 class Session {
  public:
   ~Session();
+  // The scope of the chunks that come from now on; without one none can be found. Before the first append().
+  void set_scope(const Scope& scope);
   // Written, in any order of numbers; durable only after commit(). A number that is there already is passed over.
-  // kStoreFull leaves everything as it was: commit() and checkpoint() still work.
-  Status append(const BlockFacts& block, ConstBytes packed);
+  // kStoreFull leaves everything as it was: commit() and checkpoint() still work. `chunks` are those that this block
+  // brings; from now on they are found, committed or not. (That they do not survive a crash costs no more than
+  // sending them again.)
+  Status append(const BlockFacts& block, ConstBytes packed, std::span<const ChunkFacts> chunks = {});
+  // Block `number` of this session will be made of what is at `place`: its segment stays, at once against eviction and
+  // with the next commit() against crashes, until the session is removed or a checkpoint lies beyond every block that
+  // pinned it. False: it is gone already.
+  bool pin(const BlockPlace& place, std::uint64_t number);
   // Whether append() of a block so long would find room.
   bool has_room(std::size_t packed_bytes) const;
   // Blocks from this number on are forgotten, with the next commit().
@@ -137,7 +216,10 @@ class Session {
 // Store.
 struct Holdings {
   std::vector<SessionSummary> sessions;
-  std::uint64_t used_bytes = 0;  // of all files
+  std::uint64_t used_bytes = 0;       // of all files
+  std::uint64_t window_segments = 0;  // that no session needs, with chunks to be found by
+  std::uint64_t window_bytes = 0;     // of these
+  Savings savings;                    // as they were last written down
 };
 Result<Holdings> look(io::Folder& folder, const seal::SecretBytes& key);
 
@@ -147,6 +229,8 @@ struct Verification {
   std::uint64_t sessions = 0;
   std::uint64_t blocks = 0;
   std::uint64_t packed_bytes = 0;
+  std::uint64_t window_blocks = 0;   // that are only there to be found, by their chunks, and could be read
+  std::uint64_t window_damaged = 0;  // and could not: they are sent again
   std::vector<std::pair<SessionId, Error>> damaged;
 };
 Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key);

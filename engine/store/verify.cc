@@ -1,4 +1,7 @@
 // Reads all of a store, and changes nothing.
+#include <set>
+
+#include "store/chunk_log.h"
 #include "store/recovery.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -6,16 +9,17 @@
 namespace zferry::store {
 namespace {
 
-Status verify_session(io::Folder& folder, const StoreKeys& keys, const SessionId& id, const SessionFiles& files,
-                      Verification& seen) {
-  auto content = recover_session(folder, keys, id, files);
-  if (!content) return content.take_error();
+Status verify_session(io::Folder& folder, const StoreKeys& keys, const SessionId& id, const StoreFiles& files,
+                      SessionContent& content, Verification& seen) {
+  auto recovered = recover_session(folder, keys, id, files);
+  if (!recovered) return recovered.take_error();
+  content = std::move(*recovered);
   std::optional<SegmentReader> reader;
   std::vector<std::byte> packed;
-  for (const auto& [number, block] : content->blocks()) {
-    const Place& place = content->place_of(number);
+  for (const auto& [number, block] : content.blocks()) {
+    const Place& place = content.place_of(number);
     if (!reader || reader->number() != place.segment) {
-      auto opened = SegmentReader::open(folder, keys, id, place.segment, content->segments().at(place.segment).check);
+      auto opened = SegmentReader::open(folder, keys, id, place.segment, content.segments().at(place.segment).check);
       if (!opened) return opened.take_error();
       reader.emplace(std::move(*opened));
     }
@@ -25,6 +29,28 @@ Status verify_session(io::Folder& folder, const StoreKeys& keys, const SessionId
     seen.packed_bytes += block.packed_bytes;
   }
   return {};
+}
+
+// A segment that is only there to be found: each block that its chunks name.
+void verify_kept(io::Folder& folder, const StoreKeys& keys, const SessionId& id, std::uint32_t number,
+                 Verification& seen) {
+  std::vector<ChunkEntry> all;
+  const auto start = read_chunk_log(folder, keys, id, number, [&](ConstBytes page) {
+    auto entries = decode_chunks(page);
+    if (!entries) return false;
+    for (ChunkEntry& entry : *entries) all.push_back({entry.at, entry.block, {}});
+    return true;
+  });
+  if (!start) return;  // nothing of it can be found
+  auto reader = SegmentReader::open(folder, keys, id, number, start->segment);
+  std::vector<std::byte> packed;
+  std::set<std::uint32_t> places;  // a block with many chunks comes more than once
+  for (const ChunkEntry& entry : all) {
+    if (!places.insert(entry.at).second) continue;
+    packed.resize(entry.block.packed_bytes);
+    const bool whole = reader && reader->read(entry.block, entry.at, packed);
+    ++(whole ? seen.window_blocks : seen.window_damaged);
+  }
 }
 
 }  // namespace
@@ -37,10 +63,17 @@ Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key) {
   if (!files) return files.take_error();
   Verification seen;
   for (const auto& [id, session] : files->sessions) {
-    if (!session.journal_bytes) continue;  // a crash left it: nothing of it counts
-    ++seen.sessions;
-    if (Status status = verify_session(folder, *keys, id, session, seen); !status)
-      seen.damaged.emplace_back(id, status.take_error());
+    SessionContent content;
+    bool whole = true;
+    if (session.journal_bytes) {  // else a crash left it, or it is over: nothing of it counts
+      ++seen.sessions;
+      Status status = verify_session(folder, *keys, id, *files, content, seen);
+      whole = status.ok();
+      if (!status) seen.damaged.emplace_back(id, status.take_error());
+    }
+    for (const auto& [number, bytes] : session.log_bytes)
+      if (whole && session.segment_bytes.contains(number) && !content.segments().contains(number))
+        verify_kept(folder, *keys, id, number, seen);
   }
   return seen;
 }

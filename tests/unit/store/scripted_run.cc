@@ -1,5 +1,7 @@
 #include "unit/store/scripted_run.h"
 
+#include <algorithm>
+
 namespace zferry::store {
 
 bool ScriptedRun::settle(const Status& status) {
@@ -8,6 +10,7 @@ bool ScriptedRun::settle(const Status& status) {
     return false;
   }
   durable_ = in_flight_;
+  durable_pins_ = in_flight_pins_;
   return true;
 }
 
@@ -24,6 +27,7 @@ void ScriptedRun::begin(int which) {
   alive_ = session.ok();
   if (!alive_) return;
   sessions_[which] = std::move(*session);
+  take_scope(which);
   working_[which] = {};
 }
 
@@ -33,12 +37,14 @@ void ScriptedRun::resume(int which) {
   alive_ = session.ok();
   if (!alive_) return;
   sessions_[which] = std::move(*session);
+  take_scope(which);
   working_[which] = durable_[which];
 }
 
 void ScriptedRun::put(int which, std::uint64_t number, std::size_t bytes, std::uint64_t edition) {
   if (!alive_ || !sessions_.contains(which)) return;
-  const Status status = store::put(*sessions_[which], number, bytes, edition);
+  const Status status = settings_.window ? put_chunks(*sessions_[which], number, bytes, edition)
+                                         : store::put(*sessions_[which], number, bytes, edition);
   if (!status && status.error().fault == Fault::kStoreFull) {
     ++full_;
     return;
@@ -55,6 +61,33 @@ void ScriptedRun::truncate(int which, std::uint64_t number) {
   blocks.erase(blocks.lower_bound(number), blocks.end());
 }
 
+void ScriptedRun::send_pins(int which) {
+  in_flight_pins_ = durable_pins_;
+  std::erase_if(in_flight_pins_, [&](const ModelPin& pin) { return pin.which == which; });
+  for (const ModelPin& pin : working_pins_)
+    if (pin.which == which) in_flight_pins_.push_back(pin);
+}
+
+void ScriptedRun::take_scope(int which) {
+  if (settings_.window) sessions_[which]->set_scope(scope_of(0));
+}
+
+void ScriptedRun::pin(int which, std::uint64_t found_number, std::uint64_t edition, std::uint64_t number) {
+  if (!alive_ || !sessions_.contains(which)) return;
+  const auto found = store_->find(scope_of(0), chunk_id(found_number, edition, 0), kChunkBytes);
+  if (!found || !sessions_[which]->pin(found->place, number)) return;
+  ++pins_;
+  if (number >= sessions_[which]->first_number()) working_pins_.push_back({which, found->place, number});
+}
+
+ModelPins ScriptedRun::pins_of(const Model& found) const {
+  if (!(durable_ == in_flight_)) return found == in_flight_ ? in_flight_pins_ : durable_pins_;
+  ModelPins both = durable_pins_;
+  std::erase_if(both,
+                [&](const ModelPin& pin) { return std::ranges::find(in_flight_pins_, pin) == in_flight_pins_.end(); });
+  return both;
+}
+
 void ScriptedRun::note(int which, Note note, const std::string& value) {
   if (!alive_ || !sessions_.contains(which)) return;
   sessions_[which]->set_note(note, as_bytes(value));
@@ -64,6 +97,7 @@ void ScriptedRun::note(int which, Note note, const std::string& value) {
 void ScriptedRun::commit(int which) {
   if (!alive_ || !sessions_.contains(which)) return;
   in_flight_[which] = working_[which];
+  send_pins(which);
   settle(sessions_[which]->commit());
 }
 
@@ -77,6 +111,8 @@ void ScriptedRun::checkpoint(int which, std::uint64_t number, std::vector<std::b
   session.state = state;
   session.blocks.erase(session.blocks.begin(), session.blocks.lower_bound(number));
   in_flight_[which] = session;
+  std::erase_if(working_pins_, [&](const ModelPin& pin) { return pin.which == which && pin.number < number; });
+  send_pins(which);
   settle(sessions_[which]->checkpoint(number, state));
 }
 
@@ -84,6 +120,9 @@ void ScriptedRun::remove(int which) {
   if (!alive_ || !durable_.contains(which)) return;
   leave(which);
   in_flight_.erase(which);
+  in_flight_pins_ = durable_pins_;
+  for (ModelPins* pins : {&working_pins_, &in_flight_pins_})
+    std::erase_if(*pins, [&](const ModelPin& pin) { return pin.which == which; });
   settle(store_->remove(session_id(which)));
 }
 

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "unit/store/store_setting.h"
+#include "unit/store/window_setting.h"
 
 namespace zferry::store {
 
@@ -19,6 +19,15 @@ struct ModelSession {
   bool operator==(const ModelSession&) const = default;
 };
 using Model = std::map<int, ModelSession>;
+
+// A place that a session has pinned, up to a block's number.
+struct ModelPin {
+  int which = 0;
+  BlockPlace place;
+  std::uint64_t number = 0;
+  bool operator==(const ModelPin&) const = default;
+};
+using ModelPins = std::vector<ModelPin>;
 
 // The process: dies with its first error, but for blocks that find no room.
 class ScriptedRun {
@@ -35,6 +44,8 @@ class ScriptedRun {
   void resume(int which);
   void put(int which, std::uint64_t number, std::size_t bytes, std::uint64_t edition = 0);
   void truncate(int which, std::uint64_t number);
+  // Of the chunks of such a block, wherever they are: pinned for block `number`, where they are found.
+  void pin(int which, std::uint64_t found_number, std::uint64_t edition, std::uint64_t number);
   void note(int which, Note note, const std::string& value);
   void commit(int which);
   void checkpoint(int which, std::uint64_t number, std::vector<std::byte> state);
@@ -47,10 +58,17 @@ class ScriptedRun {
   // What is durable, and what is as well if the last call did all of its work before the run ended.
   const Model& durable() const { return durable_; }
   const Model& in_flight() const { return in_flight_; }
+  // The places that must be there to be read with what was found.
+  ModelPins pins_of(const Model& found) const;
+  // That an earlier run has left.
+  void inherit(const ModelPins& pins) { working_pins_ = durable_pins_ = in_flight_pins_ = pins; }
+  std::uint64_t pins() const { return pins_; }
   Store* store() { return store_.get(); }
 
  private:
   bool settle(const Status& status);
+  void take_scope(int which);
+  void send_pins(int which);
 
   std::unique_ptr<io::Folder> folder_;
   const seal::SecretBytes& key_;
@@ -60,6 +78,8 @@ class ScriptedRun {
   std::map<int, std::unique_ptr<Session>> sessions_;
   std::map<int, ModelSession> working_;
   Model durable_, in_flight_;
+  ModelPins working_pins_, durable_pins_, in_flight_pins_;
+  std::uint64_t pins_ = 0;
   bool alive_ = true;
   std::uint64_t full_ = 0;
 };

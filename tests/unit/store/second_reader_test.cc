@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "seal/blake2b.h"
 #include "store/file_names.h"
@@ -21,7 +22,7 @@ std::string digest_of(ConstBytes bytes) {
   return to_hex(digest);
 }
 
-class SecondReader : public StoreSetting {
+class SecondReader : public WindowSetting {
  protected:
   SecondReader()
       : folder_path_(std::filesystem::temp_directory_path() / ("zferry-reader-" + std::to_string(getpid()))) {
@@ -32,14 +33,14 @@ class SecondReader : public StoreSetting {
   static bool is_there() { return std::system("python3 -c 'import cryptography' 2>/dev/null") == 0; }
 
   // The disk in memory as a folder; the reader's lines and its exit code.
-  std::string read(int& exit_code) {
+  std::string read(int& exit_code, const std::string& options = "--blocks") {
     std::filesystem::remove_all(folder_path_ / "store");
     std::filesystem::create_directories(folder_path_ / "store");
     for (const auto& [name, file] : disk_.files) write(folder_path_ / "store" / name, file->content);
     write(folder_path_ / "key", key_.bytes());
-    const std::string command = "python3 " + std::string(ZFERRY_TEST_DATA) +
-                                "/../tools/store_reader.py --blocks --key-file " + (folder_path_ / "key").string() +
-                                " " + (folder_path_ / "store").string() + " 2>&1";
+    const std::string command = "python3 " + std::string(ZFERRY_TEST_DATA) + "/../tools/store_reader.py " + options +
+                                " --key-file " + (folder_path_ / "key").string() + " " +
+                                (folder_path_ / "store").string() + " 2>&1";
     FILE* pipe = ::popen(command.c_str(), "r");
     std::string lines;
     for (int c = 0; (c = std::fgetc(pipe)) != EOF;) lines += static_cast<char>(c);
@@ -106,6 +107,7 @@ class SecondReader : public StoreSetting {
 
 TEST_F(SecondReader, SaysTheSame) {
   if (!is_there()) GTEST_SKIP() << "python3-cryptography is not installed";
+  window_ = false;
   segment_bytes_ = 8000;
   for (seal::Cipher cipher : seal::ciphers_by_speed()) {
     disk_ = MemoryDisk();
@@ -151,6 +153,63 @@ TEST_F(SecondReader, SaysTheSame) {
     EXPECT_NE(read(exit_code).find("\"damage\": \"journal-"), std::string::npos);
     EXPECT_EQ(exit_code, 1);
   }
+}
+
+// A chunk as the reader tells of it, by our own finding of it.
+std::string chunk_line(const BlockPlace& place, const ChunkFacts& chunk) {
+  std::string units;
+  for (const ChunkFacts::Unit& unit : chunk.units) {
+    units += (units.empty() ? "\"" : ", \"") + to_hex(unit.id);
+    for (const Run& run : unit.runs) units += " " + std::to_string(run.offset) + "+" + std::to_string(run.bytes);
+    units += "\"";
+  }
+  return "{\"session\": \"" + to_hex(place.session) + "\", \"segment\": " + std::to_string(place.segment) +
+         ", \"check\": \"" + to_hex(place.check) + "\", \"scope\": \"" + to_hex(scope_of(0)) +
+         "\", \"at\": " + std::to_string(place.at) + ", \"number\": " + std::to_string(place.block.number) +
+         ", \"packed_bytes\": " + std::to_string(place.block.packed_bytes) +
+         ", \"chunk\": " + (chunk.id ? "\"" + to_hex(*chunk.id) + "\"" : "null") + ", \"units\": [" + units + "]}";
+}
+
+TEST_F(SecondReader, SaysTheSameOfTheWindow) {
+  if (!is_there()) GTEST_SKIP() << "python3-cryptography is not installed";
+  segment_bytes_ = 8000;
+  std::vector<std::string> lines;
+  {
+    ScriptedRun run(disk_, key_, settings(), random_);
+    run.open({});
+    run.begin(1);
+    for (std::uint64_t number = 0; number < 30; ++number) run.put(1, number, 400 + number);
+    run.commit(1);
+    run.remove(1);
+    run.begin(2);
+    run.pin(2, 3, 0, 0);
+    run.pin(2, 4, 0, 2);
+    run.pin(2, 29, 0, 0);
+    for (std::uint64_t number = 0; number < 3; ++number) run.put(2, number, 100, 1);
+    run.checkpoint(2, 1, {});
+    ASSERT_TRUE(run.alive());
+    run.store()->add_savings({1000, 300, 2});
+    for (const std::uint64_t edition : {0, 1}) {
+      for (std::uint64_t number = 0; number < (edition == 0 ? 30u : 3u); ++number) {
+        const auto found = run.store()->find(scope_of(0), chunk_id(number, edition, 0), kChunkBytes);
+        ASSERT_TRUE(found);
+        for (const ChunkFacts& chunk : chunks_of(number, edition)) lines.push_back(chunk_line(found->place, chunk));
+      }
+    }
+  }
+  int exit_code = -1;
+  const std::string said = read(exit_code, "--chunks");
+  EXPECT_EQ(exit_code, 0) << said;
+  std::vector<std::string> chunks;
+  std::istringstream all(said);
+  for (std::string line; std::getline(all, line);)
+    if (line.find("\"chunk\": ") != std::string::npos) chunks.push_back(line);
+  std::ranges::sort(lines);
+  std::ranges::sort(chunks);
+  EXPECT_EQ(chunks, lines);
+  EXPECT_NE(said.find("\"pins\": [[\"" + to_hex(session_id(1)) + "\", 1, "), std::string::npos) << said;
+  EXPECT_EQ(said.find("\"pins\": [[\"" + to_hex(session_id(1)) + "\", 2, "), std::string::npos) << said;
+  EXPECT_NE(said.find("\"looked_bytes\": 1000, \"found_bytes\": 300, \"sessions\": 2"), std::string::npos) << said;
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ class StoreSetting : public ::testing::Test {
     settings.capacity_bytes = capacity_bytes_;
     settings.segment_bytes = segment_bytes_;
     settings.unix_now_s = [] { return std::int64_t{1700000000}; };
+    settings.window = window_;
     return settings;
   }
   // In place of the one before, if there was one.
@@ -73,6 +74,7 @@ class StoreSetting : public ::testing::Test {
 
   std::uint64_t capacity_bytes_ = 64 * limits::MiB;
   std::uint64_t segment_bytes_ = 64 * limits::KiB;
+  bool window_ = false;
   MemoryDisk disk_;
   SeededRandom random_{11};
   seal::SecretBytes key_;
