@@ -9,15 +9,19 @@
 #include "pipeline/receive_command.h"
 #include "pipeline/store_key.h"
 #include "store/file_names.h"
+#include "store_opening.h"
 
 namespace zferry {
 namespace {
 
+bool has_format(const std::vector<io::FolderEntry>& entries) {
+  return std::ranges::any_of(entries, [](const io::FolderEntry& entry) { return entry.name == store::kFormatName; });
+}
+
 // Looked at before it is locked: locking makes a folder that is missing.
 Status is_store(io::Folder& folder) {
   auto entries = folder.list();
-  const auto is_format = [](const io::FolderEntry& entry) { return entry.name == store::kFormatName; };
-  if (entries && std::ranges::any_of(*entries, is_format)) return {};
+  if (entries && has_format(*entries)) return {};
   Error error = entries
                     ? Error{Fault::kStoreFailed, escaped(folder.path()) + ": no store: no file \"format\" in it", {}}
                     : entries.take_error();
@@ -25,17 +29,6 @@ Status is_store(io::Folder& folder) {
   if (error.next.empty() || error.what.ends_with("No such file or directory"))
     error.next = "give the folder of recv --store, without its capacity: ls -ld " + escaped(folder.path());
   return error;
-}
-
-Result<seal::SecretBytes> key_of(const StorePlace& place) {
-  io::PosixStateFolder state(place.state_folder);
-  auto kept = pipeline::kept_store_key(state);
-  if (!kept) return kept.take_error();
-  if (*kept) return std::move(**kept);
-  return Error{Fault::kStateFailed,
-               "the state folder " + escaped(place.state_folder) +
-                   " has no key of stores, and nobody can read the store without the one that made it",
-               "give the state folder of the recv that made the store: --state FOLDER (another user has another one)"};
 }
 
 // What pastes into a shell as it is; anything else is left to the operator.
@@ -102,13 +95,32 @@ Result<std::unique_ptr<Opened>> open_store(const StorePlace& place) {
 
 }  // namespace
 
+bool has_store(io::Folder& folder) {
+  const auto entries = folder.list();
+  return entries && has_format(*entries);
+}
+
+Result<seal::SecretBytes> key_of(const StorePlace& place) {
+  io::PosixStateFolder state(place.state_folder);
+  auto kept = pipeline::kept_store_key(state);
+  if (!kept) return kept.take_error();
+  if (*kept) return std::move(**kept);
+  return Error{Fault::kStateFailed,
+               "the state folder " + escaped(place.state_folder) +
+                   " has no key of stores, and nobody can read the store without the one that made it",
+               "give the state folder of the recv that made the store: --state FOLDER (another user has another one)"};
+}
+
 Result<StoreContents> store_contents(const StorePlace& place) {
   auto opened = open_store(place);
   if (!opened) return opened.take_error();
   StoreContents contents;
-  contents.used_bytes = (*opened)->holdings.used_bytes;
-  for (const store::SessionSummary& summary : (*opened)->holdings.sessions)
-    contents.sessions.push_back(described(summary));
+  const store::Holdings& holdings = (*opened)->holdings;
+  contents.used_bytes = holdings.used_bytes;
+  contents.window_segments = holdings.window_segments;
+  contents.window_bytes = holdings.window_bytes;
+  contents.savings = holdings.savings;
+  for (const store::SessionSummary& summary : holdings.sessions) contents.sessions.push_back(described(summary));
   auto free = (*opened)->folder.free_bytes();
   if (!free) return free.take_error();
   contents.free_bytes = *free;
@@ -120,7 +132,8 @@ Result<StoreVerdict> verify_store(const StorePlace& place) {
   if (!opened) return opened.take_error();
   auto verification = store::verify((*opened)->folder, (*opened)->key);
   if (!verification) return verification.take_error();
-  StoreVerdict verdict{verification->sessions, verification->blocks, verification->packed_bytes, {}};
+  StoreVerdict verdict{verification->sessions,      verification->blocks,         verification->packed_bytes,
+                       verification->window_blocks, verification->window_damaged, {}};
   for (auto& [id, error] : verification->damaged)
     verdict.damaged.push_back({described((*opened)->holdings, id), std::move(error)});
   return verdict;
@@ -134,7 +147,7 @@ Result<StorePruning> prune_store(const StorePlace& place, const std::vector<stor
   StorePruning pruning;
   for (const store::SessionSummary& summary : (*store)->sessions()) {
     if (std::ranges::find(sessions, summary.id) == sessions.end()) continue;
-    if (Status removed = (*store)->remove(summary.id); !removed) return removed.take_error();
+    if (Status removed = (*store)->remove(summary.id, false); !removed) return removed.take_error();
     ++pruning.sessions;
     pruning.freed_bytes += summary.disk_bytes;
   }

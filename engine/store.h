@@ -1,5 +1,5 @@
-// The façade for stores: what a folder that `recv --store` keeps holds, whether it is whole, and giving it up.
-// docs/STORE.md. All calls block. None makes a store, or a key.
+// The façade for stores: what a folder that `recv --store` keeps holds, whether it is whole, giving it up, and filling
+// it with what is known to come. docs/STORE.md. All calls block. Only the last one makes a store, or a key.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +31,14 @@ struct StoreContents {
   std::vector<StoredSession> sessions;
   std::uint64_t used_bytes = 0;  // of all files
   std::uint64_t free_bytes = 0;  // on the disk behind it
+  // What is only kept to be found by its chunks, and what that has saved, as it was last written down.
+  std::uint64_t window_segments = 0;
+  std::uint64_t window_bytes = 0;
+  store::Savings savings;
 };
 
-// Also of a store that is in use, as it was a moment ago. Errors, of all three calls: kStoreFailed: no store, damage of
-// all of it, another key, another version; kStateFailed: there is no key, or it cannot be read.
+// Also of a store that is in use, as it was a moment ago. Errors, of these three calls: kStoreFailed: no store, damage
+// of all of it, another key, another version; kStateFailed: there is no key, or it cannot be read.
 Result<StoreContents> store_contents(const StorePlace& place);
 
 struct StoreDamage {
@@ -45,6 +49,8 @@ struct StoreVerdict {
   std::uint64_t sessions = 0;  // looked at, and what could be read of them
   std::uint64_t blocks = 0;
   std::uint64_t packed_bytes = 0;
+  std::uint64_t window_blocks = 0;   // only kept to be found, and read
+  std::uint64_t window_damaged = 0;  // and damaged: they are found no more, and cost nothing else
   std::vector<StoreDamage> damaged;
 };
 // Reads everything and compares it with its seals. Errors also: kBusy.
@@ -57,5 +63,24 @@ struct StorePruning {
 };
 // What these sessions kept is gone for good. Errors also: kBusy.
 Result<StorePruning> prune_store(const StorePlace& place, const std::vector<store::SessionId>& sessions);
+
+struct ImportSettings {
+  seal::PublicKey peer{};            // who will send what is like the stream
+  std::uint64_t capacity_bytes = 0;  // of the store, as a recv has it; 0: most of what is free there
+  std::uint64_t segment_bytes = limits::kSegmentBytes;
+};
+struct StoreImport {
+  std::uint64_t stream_bytes = 0;  // read, and looked at
+  std::uint64_t chunks = 0;        // in them
+  std::uint64_t new_chunks = 0;    // that the store did not have
+  std::uint64_t new_bytes = 0;     // of these
+  std::uint64_t used_bytes = 0;    // of the store's files, afterwards
+  std::uint64_t window_bytes = 0;  // of them, kept to be found
+};
+// Reads a stream from the descriptor to its end, and keeps its chunks to be found when this peer sends them; no session
+// comes of it. A folder that is missing or empty becomes a store, with a key if this host has none yet. Errors:
+// kStreamDamaged, kStreamIncomplete, kInputFailed: what came before is kept; kStoreFull: the same; as Store::open, and
+// kStateFailed. `so_far` holds what was done, also then.
+Status import_stream(const StorePlace& place, const ImportSettings& settings, int fd, StoreImport& so_far);
 
 }  // namespace zferry

@@ -83,6 +83,12 @@ inline constexpr std::size_t kWindowBlocks = 384;
 inline constexpr std::size_t kSourceBuffers = 86;
 inline constexpr std::size_t kUnderWayLeast = 24 * MiB;  // of a source's pool, whatever the link
 inline constexpr std::size_t kReadAheadBlocks = 8;       // of a source, that have no packed form's room yet
+// Where chunks are looked for: what a source keeps free for packing by answers; what a target puts blocks together in,
+// and what it keeps at hand of what it found. (The index is apart: 64 MiB for a TiB of chunks of 128 KiB.)
+inline constexpr std::size_t kAnsweredBuffers = 6;
+inline constexpr std::size_t kResolvesMax = 3;
+inline constexpr std::size_t kPlainCacheBytes = 4 * MiB;
+inline constexpr std::size_t kFooterCacheBytes = 4 * MiB;
 inline constexpr std::size_t kUnpackedBytes = 8 * MiB;
 inline constexpr std::size_t kBufferBytes = kBlockBytesMax;  // a packed block is never longer than this
 inline constexpr std::size_t kGrainsOfBuffer = 64;   // lengths of buffers are multiples of this part of the longest
@@ -112,7 +118,7 @@ inline constexpr std::size_t kSourceBytesMax(std::size_t lanes, std::size_t work
 inline constexpr std::size_t kTargetBytesMax(std::size_t lanes, std::size_t workers) {
   std::size_t long_reads = lanes < kLongReads ? lanes : kLongReads;
   return kWindowBytes * 5 / 4 + kWindowBlocks * kBlockBytesMax / kGrainsOfBuffer + lanes * kBufferBytes + kIdleBytes +
-         kUnpackedBytes +
+         kUnpackedBytes + kResolvesMax * kBufferBytes + kPlainCacheBytes + kFooterCacheBytes +
          kLaneReceiveBuffers * (long_reads * kLaneReceiveBytes + (lanes - long_reads) * kLaneReceiveBytesShort) +
          kGuestBytes + workers * kUnpackerBytes + kOuterListBytesMax + kProgramBytes;
 }

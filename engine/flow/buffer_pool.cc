@@ -116,6 +116,11 @@ void BufferPool::set_limit(std::size_t bytes) {
   if (call) call();
 }
 
+void BufferPool::call_on_return() {
+  std::lock_guard lock(state_->mutex);
+  state_->someone_waits = true;
+}
+
 bool BufferPool::waited_for() const {
   std::lock_guard lock(state_->mutex);
   return state_->someone_waits;

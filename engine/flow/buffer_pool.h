@@ -34,6 +34,8 @@ class BufferPool {
   // take() for a job that may outlive this object.
   std::function<Buffer(std::size_t bytes)> taker() const;
   void set_on_return(std::function<void()> on_return);
+  // on_return is called with the next buffer that comes back, as after a take() that failed.
+  void call_on_return();
   // From now on no more than so many bytes are given out, whatever there could be: what is read far ahead of its use
   // is cold again by then.
   void set_limit(std::size_t bytes);

@@ -86,6 +86,20 @@ std::optional<Flight::Passenger> Flight::take_copy(std::uint64_t lane, TimePoint
   return std::nullopt;
 }
 
+void Flight::exchange(const wire::Block& header, flow::Slice packed) {
+  const auto found = aboard_.find(header.number);
+  if (found == aboard_.end() || found->second.packed.bytes.empty()) return;
+  found->second.header = header;
+  found->second.packed = std::move(packed);
+  found->second.there = false;
+  homeless_.insert(header.number);
+}
+
+bool Flight::holds(std::uint64_t number) const {
+  const auto found = aboard_.find(number);
+  return found != aboard_.end() && !found->second.packed.bytes.empty();
+}
+
 Flight::Passenger Flight::take_homeless(std::uint64_t lane) {
   ZF_ASSERT(has_homeless());
   auto number = *homeless_.begin();

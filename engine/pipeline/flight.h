@@ -45,6 +45,11 @@ class Flight {
   // least so many that went later: a copy of it, which goes on this lane. One copy each.
   std::optional<Passenger> take_copy(std::uint64_t lane, TimePoint late, std::size_t overtaken_by);
 
+  // A block that went in a form that is of no use to the target: it goes again in this one.
+  void exchange(const wire::Block& header, flow::Slice packed);
+  // The target may still lack it.
+  bool holds(std::uint64_t number) const;
+
   // Stream offset below which the target has everything for good.
   std::uint64_t acknowledged_bytes() const { return acknowledged_bytes_; }
   // Packed bytes that had left this host already when their lane died.

@@ -4,21 +4,28 @@
 
 namespace zferry::pipeline {
 
-InputReader::InputReader(io::ByteStream& input, flow::BufferPool& pool, std::size_t leaf_bytes, Events events)
-    : input_(input), pool_(pool), leaf_bytes_(leaf_bytes), events_(std::move(events)) {}
+InputReader::InputReader(io::ByteStream& input, flow::BufferPool& pool, std::size_t buffer_bytes, Events events)
+    : input_(input), pool_(pool), buffer_bytes_(buffer_bytes), events_(std::move(events)) {}
+
+// A buffer with room in it; what waits in a full one goes along.
+bool InputReader::renew_buffer() {
+  if (buffer_ && filled_ < buffer_bytes_) return true;
+  if (!events_.room()) return false;
+  flow::Buffer next = pool_.take();
+  if (!next) return false;
+  const std::size_t rest = there();
+  if (rest > 0) std::ranges::copy(buffer_->subspan(cut_, rest), next->begin());
+  buffer_ = std::move(next);
+  cut_ = 0;
+  filled_ = rest;
+  return true;
+}
 
 void InputReader::read_on() {
-  if (reading_ || over_) return;
-  if (!buffer_) {
-    if (!events_.room()) return;
-    buffer_ = pool_.take();
-    if (!buffer_) return;
-    cut_ = filled_ = 0;
-  }
+  if (reading_ || over_ || !renew_buffer()) return;
   reading_ = true;
-  // A buffer starts at a leaf's start, so the leaf's end is the buffer's.
-  Bytes room = buffer_->subspan(filled_, leaf_bytes_ - filled_);
-  input_.read(room,
+  const std::size_t most = std::min(buffer_bytes_ - filled_, std::max<std::size_t>(1, events_.more(there())));
+  input_.read(buffer_->subspan(filled_, most),
               lifeline_.guard([this, keep = buffer_](Result<std::size_t> count) { read_done(std::move(count)); }));
 }
 
@@ -28,6 +35,7 @@ void InputReader::read_done(Result<std::size_t> count) {
     over_ = true;
     return events_.failed(count.take_error());
   }
+  const ConstBytes read = buffer_->subspan(filled_, *count);
   filled_ += *count;
   bool ended = *count == 0;
   auto still_here = lifeline_.guard([&] {
@@ -38,25 +46,26 @@ void InputReader::read_done(Result<std::size_t> count) {
     }
     read_on();
   });
-  cut(ended || filled_ == leaf_bytes_ || events_.hungry());
+  if (!ended) events_.read(read);
+  const bool full = filled_ == buffer_bytes_ && cut_ == 0;
+  cut(ended || full ? CutFor::kMust : events_.hungry() ? CutFor::kHunger : CutFor::kLength);
   still_here();
 }
 
 void InputReader::offer() {
-  if (buffer_ && filled_ > cut_ && events_.hungry()) cut(true);
+  if (there() > 0 && events_.hungry()) cut(CutFor::kHunger);
 }
 
-// Whole blocks of what was read; `all`: what is left of it as well.
-void InputReader::cut(bool all) {
-  std::size_t there = buffer_ ? filled_ - cut_ : 0;
-  std::size_t length = std::max<std::size_t>(1, events_.length());
-  if (there == 0 || (there < length && !all)) return;
-  std::size_t bytes = std::min(there, length);
-  flow::Slice block{buffer_, ConstBytes(*buffer_).subspan(cut_, bytes)};
-  cut_ += bytes;
-  // A read may be under way behind the cut: the rest of the buffer becomes the next block's.
-  if (cut_ == leaf_bytes_) buffer_.reset();
-  auto still_here = lifeline_.guard([this, all] { cut(all); });
+// Whole blocks of what was read. What a full buffer must give up is one block: the rest can go on in the next one.
+void InputReader::cut(CutFor why) {
+  if (there() == 0) return;
+  const Cut next = events_.cut(there(), why);
+  if (next.bytes == 0) return;
+  flow::Slice block{buffer_, ConstBytes(*buffer_).subspan(cut_, next.bytes)};
+  cut_ += next.bytes;
+  const bool full = filled_ == buffer_bytes_ && !over_;
+  if (there() == 0 && !reading_ && (next.ends_buffer || full)) buffer_.reset();
+  auto still_here = lifeline_.guard([this, why, full] { cut(full ? CutFor::kLength : why); });
   events_.block(std::move(block));
   still_here();
 }

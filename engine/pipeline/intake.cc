@@ -12,8 +12,8 @@ Error beyond_credit() { return {Fault::kProtocol, "the source sent a block beyon
 
 }  // namespace
 
-Intake::Intake(Host& host, const TargetSettings& settings, Events events)
-    : host_(host), settings_(settings), events_(std::move(events)) {
+Intake::Intake(Host& host, const TargetSettings& settings, flow::BufferPool& pool, Events events)
+    : host_(host), settings_(settings), events_(std::move(events)), pool_(pool) {
   receive_ = settings.dataset.empty() ? ReceiveCommand::parse(settings.consumer)
                                       : std::optional(ReceiveCommand::of_dataset(settings.dataset));
   fills_ = receive_;
@@ -95,9 +95,22 @@ Result<std::unique_ptr<ReceivePipeline>> Intake::make_pipeline(std::unique_ptr<z
                                            std::move(rest));
 }
 
+void Intake::look_for_chunks() {
+  if (resolver_ || chunk_key() == wire::Id{}) return;
+  Resolver::Events events;
+  events.need = [this](const wire::Need& need) { events_.need(need); };
+  events.resolved = [this](Resolver::Resolved block) { take_resolved(std::move(block)); };
+  auto on_disk = [this](std::function<Status(Disk&)> job, std::function<void(Status)> done) {
+    spool_->on_disk(std::move(job), std::move(done));
+  };
+  resolver_ = std::make_unique<Resolver>(host_, std::move(on_disk), pool_.taker(), seal::SecretBytes(session_.leaf_key),
+                                         std::move(events));
+}
+
 void Intake::launch(std::unique_ptr<zstream::Remainder> rest) {
   auto made = make_pipeline(std::move(rest));
   if (!made) return fail(made.take_error());
+  look_for_chunks();
   pipeline_ = std::move(*made);
   ++launches_;
   launched_at_ = pipeline_->delivered();
@@ -111,20 +124,59 @@ void Intake::launch(std::unique_ptr<zstream::Remainder> rest) {
   host_.loop.post(lifeline_.guard([this] { on_progress(); }));
 }
 
+bool Intake::within_credit(std::uint64_t number, std::uint64_t offset, std::uint32_t raw_bytes) const {
+  const std::uint64_t end = offset + raw_bytes;
+  if (!spooling()) return !pipeline_ || end <= pipeline_->credit_bytes();  // it counts blocks itself
+  return number < granted_ && end <= granted_bytes_;
+}
+
+void Intake::named(const wire::Chunks& chunks) {
+  if (!resolver_) return events_.broke({Fault::kProtocol, "the source named chunks where none are looked for", {}});
+  if (!within_credit(chunks.number, chunks.offset, chunks.raw_bytes)) return events_.broke(beyond_credit());
+  const bool here = spooling() ? spool_->has(chunks.number) : pipeline_ && pipeline_->has(chunks.number);
+  if (!here) resolver_->named(chunks);
+}
+
 void Intake::take(const wire::Block& header, flow::Slice packed) {
-  const std::uint64_t end = header.offset + header.raw_bytes;
-  if (!spooling()) {
-    if (!pipeline_) return;
-    if (end > pipeline_->credit_bytes()) return events_.broke(beyond_credit());
-    return pipeline_->take(header, std::move(packed));
-  }
-  if (header.number >= granted_ || end > granted_bytes_) return events_.broke(beyond_credit());
+  if (!within_credit(header.number, header.offset, header.raw_bytes)) return events_.broke(beyond_credit());
   if (header.raw_bytes > session_.open.block_bytes_max)
     return events_.broke({Fault::kProtocol, "a block is longer than was agreed", {}});
-  if (spool_->has(header.number)) return;
-  spool_->take(header, packed);
+  const bool here = spooling() ? spool_->has(header.number) : pipeline_ && pipeline_->has(header.number);
+  if (here) return;
+  if (header.encoding == wire::Encoding::kChunks) {
+    if (!resolver_) return events_.broke({Fault::kProtocol, "a recipe came where no chunks are looked for", {}});
+    return resolver_->take(header, std::move(packed));
+  }
+  std::vector<store::ChunkFacts> chunks;
+  if (resolver_) chunks = resolver_->brought_by(header);
+  if (spooling()) spool_->take({header, packed, std::move(chunks)});
   // What it has no room for now it gets out of the store.
-  if (pipeline_ && header.number < pipeline_->credit()) pipeline_->take(header, std::move(packed));
+  if (pipeline_ && (!spooling() || header.number < pipeline_->credit())) pipeline_->take(header, std::move(packed));
+  if (spooling()) on_progress();
+}
+
+// The store keeps the recipe, the pipeline gets the block.
+void Intake::take_resolved(Resolver::Resolved block) {
+  wire::Block whole = block.header;
+  whole.encoding = wire::Encoding::kStored;
+  whole.packed_bytes = whole.raw_bytes;
+  if (spooling()) {
+    Spool::Block kept{whole, block.raw, std::move(block.chunks)};
+    if (!block.kept.empty()) {
+      struct Kept {
+        std::vector<std::byte> bytes;
+        Bytes view;
+      };
+      auto memory = std::make_shared<Kept>(Kept{std::move(block.kept), {}});
+      memory->view = memory->bytes;
+      kept.header.encoding = wire::Encoding::kChunks;
+      kept.header.packed_bytes = static_cast<std::uint32_t>(memory->view.size());
+      kept.packed = {flow::Buffer(memory, &memory->view), memory->view};
+      kept.raw = block.raw;
+    }
+    spool_->take(std::move(kept));
+  }
+  if (pipeline_ && (!spooling() || whole.number < pipeline_->credit())) pipeline_->take(whole, std::move(block.raw));
   on_progress();
 }
 
@@ -199,6 +251,7 @@ void Intake::let_go() {
 }
 
 void Intake::rewind(std::function<std::uint64_t()> incarnation, RewindDone done) {
+  if (resolver_) resolver_->forget_from(0);  // the new run names what it sends
   caught_up_ = rewinding_ = [this, incarnation, done = std::move(done)] {
     pipeline_->rewind(of_this_pipeline([this, incarnation, done] {
       rewinding_ = nullptr;

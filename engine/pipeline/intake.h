@@ -14,6 +14,7 @@
 #include "pipeline/question.h"
 #include "pipeline/receive_command.h"
 #include "pipeline/receive_pipeline.h"
+#include "pipeline/resolver.h"
 #include "pipeline/settings.h"
 #include "pipeline/spool.h"
 #include "wire/messages.h"
@@ -28,12 +29,13 @@ class Intake {
     std::function<void()> progress;                  // ack() has news
     std::function<void(wire::Completion)> finished;  // the destination has everything
     std::function<void(const KeptFinal&)> had_it;    // it had, before this process was started
+    std::function<void(const wire::Need&)> need;     // what the source is to be told of a block's chunks
     std::function<void(Error)> broke;                // the source's fault; once
     std::function<void(Error)> failed;               // this end's; once
   };
   using Done = std::function<void(Status)>;
-  // REQUIRES: host and settings outlive this object.
-  Intake(Host& host, const TargetSettings& settings, Events events);
+  // `pool` is that of the blocks that come. REQUIRES: host, settings and pool outlive this object.
+  Intake(Host& host, const TargetSettings& settings, flow::BufferPool& pool, Events events);
 
   // Opens the store. At once where there is none.
   void open(Done done);
@@ -45,6 +47,10 @@ class Intake {
   bool started() const { return started_; }
 
   void take(const wire::Block& header, flow::Slice packed);
+  // The source says what a block is made of: for a session whose chunk_key() is not all zero.
+  void named(const wire::Chunks& chunks);
+  wire::Id chunk_key() const { return spooling() ? spool_->chunk_key() : wire::Id{}; }
+  std::uint64_t found_bytes() const { return resolver_ ? resolver_->found_bytes() : 0; }
   // What the source is told; credit is granted by it.
   wire::Ack ack();
   void check_final(const wire::Final& final, std::function<void(Status)> verdict);
@@ -68,6 +74,9 @@ class Intake {
  private:
   ReceivePipeline::Window window() const { return {settings_.window_blocks, settings_.window_bytes}; }
   bool spooling() const { return spool_ && spool_->active(); }
+  void look_for_chunks();
+  bool within_credit(std::uint64_t number, std::uint64_t offset, std::uint32_t raw_bytes) const;
+  void take_resolved(Resolver::Resolved block);
   Status check_capacity() const;
   // Calls `f` unless the pipeline of now was buried meanwhile. (Its address would not tell: the next one may have it.)
   template <class F>
@@ -121,7 +130,9 @@ class Intake {
   Events events_;
   std::optional<ReceiveCommand> fills_;    // the consumer's, where it is a receive: whether the snapshot is there
   std::optional<ReceiveCommand> receive_;  // the consumer's, where ZFS keeps what a cut leaves
+  flow::BufferPool& pool_;
   std::unique_ptr<Spool> spool_;
+  std::unique_ptr<Resolver> resolver_;  // where chunks are looked for
   std::unique_ptr<ReceivePipeline> pipeline_;
   std::unique_ptr<ReceivePipeline> dying_;
   KeptSession session_;

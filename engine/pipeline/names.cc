@@ -48,6 +48,21 @@ wire::Id destination_id(const std::string& destination) {
   return id;
 }
 
+std::array<std::byte, 16> chunk_scope(std::initializer_list<ConstBytes> parts) {
+  std::array<std::byte, 16> scope;
+  constexpr std::string_view label = "zferry chunk scope";
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, as_uchar(as_bytes(label)), label.size(), scope.size());
+  for (ConstBytes part : parts) {
+    const std::uint64_t bytes = part.size();
+    crypto_generichash_update(&state, as_uchar(std::as_bytes(std::span(&bytes, 1))), sizeof bytes);
+    crypto_generichash_update(&state, as_uchar(part), part.size());
+  }
+  crypto_generichash_final(&state, as_uchar(Bytes(scope)), scope.size());
+  scope[0] |= std::byte{1};
+  return scope;
+}
+
 std::uint32_t to_wire_seconds(Duration patience) {
   if (patience == kForEver) return wire::kForEver;
   constexpr std::int64_t kNanoseconds = 1'000'000'000;

@@ -2,6 +2,7 @@
 // signals.
 #pragma once
 
+#include <array>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -21,6 +22,8 @@ wire::Id session_identity(const std::optional<wire::Id>& of_stream, const std::s
                           RandomSource& random);
 // What tells one destination's session in a store from another's.
 wire::Id destination_id(const std::string& destination);
+// Whose chunks may meet, by what must be the same: 16 bytes that are never all zero.
+std::array<std::byte, 16> chunk_scope(std::initializer_list<ConstBytes> parts);
 // Seconds of a patience as messages give them, rounded up, and back.
 std::uint32_t to_wire_seconds(Duration patience);
 Duration from_wire_seconds(std::uint32_t seconds);

@@ -54,6 +54,7 @@ ReceivePipeline::ReceivePipeline(Host& host, std::unique_ptr<Destination> destin
       at_(std::move(from)),
       candidates_(block_bytes),
       rest_(std::move(rest)),
+      first_number_(at_.number),
       received_(at_.number),
       delivered_(at_.number),
       delivered_bytes_(at_.chain.stream_bytes()),
@@ -139,23 +140,39 @@ void ReceivePipeline::join() {
 
 void ReceivePipeline::join_block(BlockPtr block) {
   if (!block->unpacked) return broke(block->unpacked.take_error());
-  if (block->header.offset != at_.chain.stream_bytes())
-    return broke({Fault::kProtocol, "a block stands at the wrong place", {}});
-  // Untrusted until walked, whatever the source called it: what the consumer, often the kernel, will parse has the
-  // form that it must have.
-  if (auto walked = at_.walker.walk(block->raw.bytes); !walked) return broke(walked.take_error());
-  if (block->leaf) {
-    at_.chain.add_leaf(*block->leaf);
+  // A checkpoint may stand within the block that comes first.
+  const std::uint64_t joined = at_.chain.stream_bytes();
+  const std::uint64_t offset = block->header.offset;
+  const bool goes_on = at_.number == first_number_ && offset < joined && joined - offset < block->header.raw_bytes;
+  if (offset != joined && !goes_on) return broke({Fault::kProtocol, "a block stands at the wrong place", {}});
+  const ConstBytes fresh = block->raw.bytes.subspan(static_cast<std::size_t>(joined - offset));
+  // By leaves, because that is where a stream can be gone on with.
+  for (ConstBytes rest = fresh; !rest.empty();) {
+    const std::size_t to_bound = block_bytes_ - at_.chain.stream_bytes() % block_bytes_;
+    const ConstBytes part = rest.first(std::min(rest.size(), to_bound));
+    rest = rest.subspan(part.size());
+    if (rest.empty()) ++at_.number;
+    if (Status followed = follow(part, goes_on ? std::nullopt : block->leaf); !followed)
+      return broke(followed.take_error());
+  }
+  put_out({block->raw.buffer, fresh});
+}
+
+// Untrusted until walked, whatever the source called it: what the consumer, often the kernel, will parse has the form
+// that it must have.
+Status ReceivePipeline::follow(ConstBytes part, const std::optional<seal::Leaf>& whole_leaf) {
+  if (auto walked = at_.walker.walk(part); !walked) return walked.take_error();
+  if (whole_leaf) {
+    at_.chain.add_leaf(*whole_leaf);
   } else {
-    at_.chain.add_bytes(block->raw.bytes);
+    at_.chain.add_bytes(part);
   }
   at_.marks.note(at_.chain);
-  ++at_.number;
   if (at_.follows) {
-    at_.context.follow(block->raw.bytes);
+    at_.context.follow(part);
     candidates_.note(at_);
   }
-  put_out(std::move(block->raw));
+  return {};
 }
 
 void ReceivePipeline::put_out(flow::Slice raw) {

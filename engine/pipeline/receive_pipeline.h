@@ -106,6 +106,7 @@ class ReceivePipeline {
   void work_on(BlockPtr block, flow::Buffer room);
   void join();
   void join_block(BlockPtr block);
+  Status follow(ConstBytes part, const std::optional<seal::Leaf>& whole_leaf);
   void put_out(flow::Slice raw);
   void end_rewind();
   void note_written();
@@ -122,6 +123,7 @@ class ReceivePipeline {
   StreamState at_;
   Candidates candidates_;
   std::unique_ptr<zstream::Remainder> rest_;
+  const std::uint64_t first_number_;
   std::uint64_t received_;
   std::uint64_t delivered_;
   std::uint64_t delivered_bytes_;

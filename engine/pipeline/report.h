@@ -27,6 +27,7 @@ struct Progress {
   std::uint64_t acked_bytes = 0;      // source: received by the target
   std::uint64_t wire_bytes = 0;       // frames sent or received on the link, both directions' payload of this end
   std::uint64_t size_hint_bytes = 0;  // 0: unknown
+  std::uint64_t found_bytes = 0;      // of the stream: the target had them, and they were not sent
   std::uint64_t copied_bytes = 0;     // source: of blocks that went on a second lane because the first was late
   std::size_t lanes = 0;              // that carry, now
   Resume resume;

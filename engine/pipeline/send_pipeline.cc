@@ -19,41 +19,11 @@ void work(OutgoingBlock& block, const seal::SecretBytes& leaf_key, std::size_t l
   block.sums = zstream::compute(block.plan, block.raw.bytes);
   const ConstBytes fresh = block.raw.bytes.subspan(block.skipped_bytes);
   bool split = block.skipped_bytes > 0 && !fresh.empty();  // its parts join the chain one after the other
-  if (block.raw.bytes.size() == leaf_bytes && !split)
-    block.leaf = seal::leaf_of(leaf_key, block.header.offset / leaf_bytes, block.raw.bytes);
+  const bool whole = block.raw.bytes.size() == leaf_bytes && block.header.offset % leaf_bytes == 0;
+  if (whole && !split) block.leaf = seal::leaf_of(leaf_key, block.header.offset / leaf_bytes, block.raw.bytes);
 }
 
 constexpr double kLoopShare = 0.5;  // of a core, that the loop takes from the workers
-
-// How hard a block is to be packed: as told, or by its texture.
-struct Packing {
-  pack::PackSettings settings;
-  pack::Hint hint;
-  std::array<int, pack::kPackableTextures> levels;  // by texture, where the level adapts
-};
-
-std::size_t pack_by(const Packing& how, OutgoingBlock& block, ConstBytes fresh, Bytes out) {
-  if (how.settings.mode != pack::Mode::kProbe) return pack::pack(how.settings, how.hint, fresh, out);
-  block.texture = how.hint == pack::Hint::kIncompressible ? pack::Texture::kDense : pack::texture_of(fresh);
-  if (block.texture == pack::Texture::kDense) return 0;
-  block.level = how.levels[static_cast<std::size_t>(block.texture)];
-  if (block.level == 0) return 0;
-  return pack::pack({pack::Mode::kAlways, block.level}, how.hint, fresh, out);
-}
-
-void pack_block(OutgoingBlock& block, const Packing& how, const flow::Buffer& room) {
-  const ConstBytes fresh = block.raw.bytes.subspan(block.skipped_bytes);
-  if (fresh.empty()) return;
-  std::size_t packed = room ? pack_by(how, block, fresh, *room) : 0;
-  if (packed == 0) {
-    block.packed = {block.raw.buffer, fresh};
-    block.header.encoding = wire::Encoding::kStored;
-  } else {
-    block.packed = {room, ConstBytes(*room).first(packed)};
-    block.header.encoding = wire::Encoding::kZstd;
-  }
-  block.header.packed_bytes = static_cast<std::uint32_t>(block.packed.bytes.size());
-}
 
 }  // namespace
 
@@ -64,11 +34,17 @@ SendPipeline::SendPipeline(Host& host, io::ByteStream& input, const Settings& se
       pool_(settings.pool_buffers, settings.block_bytes),
       levels_(static_cast<double>(host.workers.count()) - kLoopShare),
       block_bytes_wanted_(settings.block_bytes) {
+  cutter_.emplace(chunk::Sizes::of(settings.block_bytes));
   pool_.set_on_return([&loop = host_.loop, resume = lifeline_.guard([this] { resume(); })] { loop.post(resume); });
   InputReader::Events reading;
   reading.hungry = [this] { return hungry(); };
   reading.room = [this] { return may_read_ahead(); };
-  reading.length = [this] { return block_length(); };
+  reading.read = [this](ConstBytes bytes) {
+    scanned_ += bytes.size();
+    if (cutter_) cutter_->scan(bytes);
+  };
+  reading.more = [this](std::size_t there) { return block_bytes_most(there); };
+  reading.cut = [this](std::size_t there, CutFor why) { return cut_block(there, why); };
   reading.block = [this](flow::Slice raw) { parse(std::move(raw)); };
   reading.ended = [this] {
     input_over_ = true;
@@ -106,10 +82,33 @@ bool SendPipeline::hungry() const {
 // Every block that waits needs room for its packed form, beside those that are on the link already: so no more are read
 // than can soon be worked on. Until it is known what the stream is, the first BEGIN may be long; from then on until the
 // session begins it is not known how long blocks had best be, and few are cut.
-bool SendPipeline::may_read_ahead() const {
+bool SendPipeline::may_read_ahead() {
   std::size_t buffers = pool_.buffers();
   if (!leaf_key_ && !identified_) return pool_.free_buffers() > buffers / 2;
+  // Blocks that wait for an answer have no room for their packed form yet.
+  if (id_key_ && pool_.free_buffers() <= limits::kAnsweredBuffers) {
+    pool_.call_on_return();
+    return false;
+  }
   return waiting_.size() < std::clamp<std::size_t>(buffers / 4, 1, limits::kReadAheadBlocks);
+}
+
+// Where nobody looks for chunks (as far as is known) blocks end where leaves do, so that whole leaves are summed on the
+// workers.
+std::size_t SendPipeline::block_bytes_most(std::size_t there) const {
+  return id_key_ ? settings_.block_bytes : settings_.block_bytes - (offset_ + there) % settings_.block_bytes;
+}
+
+InputReader::Cut SendPipeline::cut_block(std::size_t there, CutFor why) {
+  const std::size_t most = block_bytes_most(0);
+  std::size_t bytes = 0;
+  if (cutter_ && (id_key_ || cutter_->follows_records())) {
+    bytes = cut_chunks(there, most, why);
+  } else {
+    const std::size_t length = std::min(block_length(), most);
+    if (there >= length || why != CutFor::kLength) bytes = std::min(there, length);
+  }
+  return {bytes, !id_key_ && bytes == most};
 }
 
 // The first blocks are short, so that the first byte is soon there whatever the link; then they double.
@@ -120,6 +119,7 @@ std::size_t SendPipeline::block_length() const {
 }
 
 void SendPipeline::resume() {
+  if (leaf_key_) pack_answered();
   if (leaf_key_) dispatch();
   if (!failed_) reader_->read_on();
 }
@@ -133,6 +133,7 @@ void SendPipeline::parse(flow::Slice raw) {
   block->header.offset = offset_;
   block->header.raw_bytes = static_cast<std::uint32_t>(raw.bytes.size());
   block->plan = std::move(*plan);
+  if (cutter_) block->layout = cutter_->cut(raw.bytes.size());
   block->raw = std::move(raw);
   offset_ += block->header.raw_bytes;
   waiting_.push_back(std::move(block));
@@ -145,10 +146,16 @@ void SendPipeline::identify() {
   events_.identified();
 }
 
-void SendPipeline::begin(seal::SecretBytes leaf_key, ResumePoint from) {
+void SendPipeline::begin(seal::SecretBytes leaf_key, ResumePoint from, const wire::Id& chunk_key) {
   if (Status good = from.compares_only() ? Status() : from.check(); !good) return fail_soon(good.take_error());
   resume_ = std::move(from);
-  next_number_ = resume_.next_number;
+  next_number_ = next_to_name_ = resume_.next_number;
+  if (chunk_key != wire::Id{} && !resume_.compares_only()) {
+    id_key_ = std::make_shared<const chunk::IdKey>(chunk_key);
+    pool_.set_limit(settings_.pool_buffers * settings_.block_bytes);
+  } else {
+    cutter_.reset();
+  }
   chain_.emplace(leaf_key.copy(), settings_.block_bytes);
   leaf_key_ = std::make_shared<const seal::SecretBytes>(std::move(leaf_key));
   check_reach();
@@ -161,7 +168,8 @@ void SendPipeline::begin(seal::SecretBytes leaf_key, ResumePoint from) {
 void SendPipeline::dispatch() {
   while (!failed_ && !waiting_.empty()) {
     const wire::Block& next = waiting_.front()->header;
-    bool packing = settings_.pack.mode != pack::Mode::kOff && next.offset + next.raw_bytes > resume_.offset;
+    bool packing = settings_.pack.mode != pack::Mode::kOff && next.offset + next.raw_bytes > resume_.offset &&
+                   !names_chunks_of(*waiting_.front());
     flow::Buffer room = packing ? pool_.take(next.raw_bytes) : nullptr;
     if (packing && !room) return;
     BlockPtr block = std::move(waiting_.front());
@@ -183,13 +191,22 @@ void SendPipeline::number(OutgoingBlock& block) {
   header.number = next_number_++;
 }
 
+Packing SendPipeline::packing() {
+  auto hint = walker_.summary().incompressible_payloads ? pack::Hint::kIncompressible : pack::Hint::kUnknown;
+  return {settings_.pack, hint, {levels_.level(pack::Texture::kText), levels_.level(pack::Texture::kSparse)}};
+}
+
 void SendPipeline::work_on(BlockPtr block, flow::Buffer room) {
   std::uint64_t place = queue_.reserve();
-  auto hint = walker_.summary().incompressible_payloads ? pack::Hint::kIncompressible : pack::Hint::kUnknown;
-  Packing packing{settings_.pack, hint, {levels_.level(pack::Texture::kText), levels_.level(pack::Texture::kSparse)}};
-  auto job = [block, key = leaf_key_, leaf_bytes = settings_.block_bytes, packing, room = std::move(room),
-              &loop = host_.loop] {
+  const bool names = names_chunks_of(*block);
+  if (names) block->stage = Stage::kToName;
+  auto job = [block, key = leaf_key_, ids = names ? id_key_ : nullptr, leaf_bytes = settings_.block_bytes,
+              packing = packing(), room = std::move(room), &loop = host_.loop] {
     work(*block, *key, leaf_bytes);
+    if (ids) {
+      block->chunks = name_chunks(*ids, block->layout, block->raw.bytes, block->header);
+      return;
+    }
     TimePoint begun = loop.now();
     pack_block(*block, packing, room);
     block->packing = loop.now() - begun;
@@ -210,9 +227,10 @@ void SendPipeline::advance() {
     BlockPtr block = queue_.pop();
     if (block->level > 0)
       levels_.learn(block->texture, block->level, block->header.raw_bytes, block->packed.bytes.size(), block->packing);
+    if (block->stage == Stage::kToName) block->running = verifier_.running();
     if (Status right = verifier_.fold(block->plan, block->sums); !right) return fail(right.take_error());
     if (Status same = chain_block(*block); !same) return fail(same.take_error());
-    block->raw = {};
+    if (block->stage == Stage::kPacked) block->raw = {};
     block->plan = {};
     block->sums = {};
     if (block->header.raw_bytes > 0) ready_.push_back(std::move(block));
@@ -270,10 +288,14 @@ void SendPipeline::check_reach() {
 }
 
 std::optional<OutgoingBlock> SendPipeline::next_block(const Credit& credit) {
-  if (failed_ || ready_.empty() || waits_for(credit)) return std::nullopt;
-  OutgoingBlock block = std::move(*ready_.front());
+  if (failed_ || ready_.empty() || ready_.front()->stage != Stage::kPacked || waits_for(credit)) return std::nullopt;
+  BlockPtr block = std::move(ready_.front());
   ready_.pop_front();
-  return block;
+  if (block->header.encoding == wire::Encoding::kChunks) recipes_.emplace(block->header.number, block);
+  OutgoingBlock next;
+  next.header = block->header;
+  next.packed = block->packed;
+  return next;
 }
 
 StreamEnd SendPipeline::end() const {

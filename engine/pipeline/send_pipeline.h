@@ -1,43 +1,35 @@
 // SendPipeline: input to packed blocks, in order. docs/ARCHITECTURE.md, "Data flows one way". Mirror:
 // receive_pipeline.h.
 //
-//   read -> parse -> cut, number -> [ checksums, leaf, pack ] -> verify, chain -> (a lane pulls)
-//                                     on the workers, by block
-// Threading: the loop's; the bracket's jobs own what they touch.
+//   read -> cut, parse, number -> [ checksums, leaf, pack ] -> verify, chain -> (a lane pulls)
+//                                  on the workers, by block
+//
+// Where the target looks for chunks a block is not packed at once: [ checksums, ids ] -> verify, chain -> (its chunks
+// are named, the target answers) -> [ pack what it lacks ] -> (a lane pulls). send_chunks.cc. Threading: the loop's;
+// the bracket's jobs own what they touch.
 #pragma once
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 
 #include "base/lifeline.h"
+#include "chunk/cutter.h"
+#include "chunk/id.h"
 #include "flow/buffer_pool.h"
 #include "flow/ordered_queue.h"
 #include "pack/level_choice.h"
-#include "pack/pack.h"
 #include "pipeline/host.h"
 #include "pipeline/input_reader.h"
+#include "pipeline/outgoing_block.h"
 #include "pipeline/resume_point.h"
 #include "seal/leaf.h"
 #include "wire/messages.h"
 #include "zstream/walker.h"
 
 namespace zferry::pipeline {
-
-// A block on its way through the source. Each stage fills in its part.
-struct OutgoingBlock {
-  wire::Block header;                             // of what goes out: raw_bytes is 0 where nothing of it does
-  std::size_t skipped_bytes = 0;                  // at the start of raw: the target has them
-  flow::Slice raw;                                // let go when packed
-  zstream::ChecksumPlan plan;                     // parse
-  zstream::ChecksumSums sums;                     // work
-  std::optional<seal::Leaf> leaf;                 // work, where the block is a whole leaf
-  flow::Slice packed;                             // work; where stored: the raw bytes
-  pack::Texture texture = pack::Texture::kDense;  // work, where the level adapts
-  int level = 0;                                  // the same
-  Duration packing{0};                            // the same
-};
 
 struct StreamEnd {
   std::uint64_t bytes = 0;
@@ -53,6 +45,7 @@ class SendPipeline {
     std::function<void()> ready;        // next_block() has one
     std::function<void()> input_ended;  // all was read; whether it may be believed is the producer's exit to say
     std::function<void(Error)> failed;
+    std::function<void(const wire::Block&, flow::Slice)> again;  // a block that has gone, packed anew
   };
   struct Settings {
     std::size_t block_bytes;
@@ -66,7 +59,8 @@ class SendPipeline {
   // The session has a leaf key: the blocks may be worked on. What the target has already (`from.offset` bytes) is read
   // and compared at from's marks, not sent; the block that follows is numbered from.next_number. Where it differs the
   // pipeline fails with kDifferentStream before anything new may leave. Calls no event from inside itself.
-  void begin(seal::SecretBytes leaf_key, ResumePoint from);
+  // With a `chunk_key` chunks are named to the target.
+  void begin(seal::SecretBytes leaf_key, ResumePoint from, const wire::Id& chunk_key = {});
   // How far the target takes the stream now.
   struct Credit {
     Credit(std::uint64_t below, std::uint64_t end = wire::kNoEnd) : blocks(below), bytes(end) {}
@@ -78,6 +72,17 @@ class SendPipeline {
   };
   // The next block in order, if it is ready and covered. It is the caller's until acknowledged.
   std::optional<OutgoingBlock> next_block(const Credit& credit);
+  // The chunks of the next block that is covered and whose chunks have not been named.
+  std::optional<wire::Chunks> next_chunks(const Credit& credit);
+  // What the target lacks of a block. Nothing where the block is to come as ready() next_block(); a block that has gone
+  // comes again whole, by events.again. Errors: kProtocol: no such block, or no such units.
+  Status answer(const wire::Need& need);
+  // Answers that are still out may have been lost: what was named is named again.
+  void name_again();
+  // What is held for blocks that have gone is let go where `holds` says that nobody needs it any more.
+  void let_go(const std::function<bool(std::uint64_t number)>& holds);
+  // Of the stream, that was found at the target.
+  std::uint64_t found_bytes() const { return found_bytes_; }
   // Everything that it may hold is on the link.
   bool starved() const { return ready_.empty() && queue_.empty() && pool_.waited_for(); }
   bool waits_for(const Credit& credit) const { return !ready_.empty() && !credit.covers(ready_.front()->header); }
@@ -86,7 +91,10 @@ class SendPipeline {
   // From now on blocks are at most so long: what a lane carries in about the time that others may wait for it.
   void set_block_bytes(std::size_t bytes) { block_bytes_wanted_ = bytes; }
   // So much may be under way, from reading to acknowledgement.
-  void set_under_way(std::size_t bytes) { pool_.set_limit(bytes); }
+  // (Named chunks wait for answers: their blocks have all of the pool.)
+  void set_under_way(std::size_t bytes) {
+    if (!id_key_) pool_.set_limit(bytes);
+  }
   // What adaptive compression reckons with.
   pack::LevelChoice& levels() { return levels_; }
   // Everything that was read has been taken by next_block() (or compared), and nothing is amiss.
@@ -113,19 +121,31 @@ class SendPipeline {
 
  private:
   using BlockPtr = std::shared_ptr<OutgoingBlock>;
+  using Stage = OutgoingBlock::Stage;
   bool hungry() const;
-  bool may_read_ahead() const;
+  bool may_read_ahead();
   std::size_t block_length() const;
+  std::size_t block_bytes_most(std::size_t there) const;
+  InputReader::Cut cut_block(std::size_t there, CutFor why);
   void resume();
   void parse(flow::Slice raw);
   void identify();
   void dispatch();
   void number(OutgoingBlock& block);
+  Packing packing();
   void work_on(BlockPtr block, flow::Buffer room);
   void advance();
   Status chain_block(const OutgoingBlock& block);
   Status compare_mark();
   void check_reach();
+  // send_chunks.cc
+  bool names_chunks_of(const OutgoingBlock& block) const;
+  std::size_t cut_chunks(std::size_t there, std::size_t most, CutFor why);
+  void flush_soon();
+  OutgoingBlock* find_ready(std::uint64_t number);
+  void pack_answered();
+  void pack_again();
+  void repack(const BlockPtr& block, flow::Buffer room, std::function<void()> done);
   void fail(Error why);
   void fail_soon(Error why);
 
@@ -148,10 +168,19 @@ class SendPipeline {
   std::size_t block_bytes_wanted_;
   std::uint64_t blocks_cut_ = 0;
   std::uint64_t offset_ = 0;
-  std::uint64_t next_number_ = 0;       // of the next block that is sent
-  std::deque<BlockPtr> waiting_;        // parsed; for begin(), or for room
-  flow::OrderedQueue<BlockPtr> queue_;  // in work
-  std::deque<BlockPtr> ready_;          // in order, for a lane
+  std::uint64_t next_number_ = 0;               // of the next block that is sent
+  std::deque<BlockPtr> waiting_;                // parsed; for begin(), or for room
+  flow::OrderedQueue<BlockPtr> queue_;          // in work
+  std::deque<BlockPtr> ready_;                  // in order, for a lane, or for an answer
+  std::optional<chunk::Cutter> cutter_;         // until it is known that nobody looks for chunks
+  std::shared_ptr<const chunk::IdKey> id_key_;  // somebody does; shared with the jobs
+  std::map<std::uint64_t, BlockPtr> recipes_;   // that have gone; whole in `raw`
+  std::deque<BlockPtr> whole_again_;            // of them, for room
+  std::uint64_t next_to_name_ = 0;
+  std::uint64_t scanned_ = 0;
+  std::uint64_t found_bytes_ = 0;
+  bool flush_due_ = false;
+  int pauses_ = 0;  // in a row, without a byte
   std::unique_ptr<InputReader> reader_;
   Lifeline lifeline_;
 };

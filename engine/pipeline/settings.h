@@ -71,12 +71,21 @@ struct SourceSettings {
   Notices notices;
 };
 
+// With which other streams of a store a stream may share chunks. What is shared an observer can tell by lengths.
+enum class DedupScope : std::uint8_t {
+  kNone,     // no chunks are looked for
+  kSession,  // with itself
+  kDataset,  // with those of the same source to the same destination
+  kPeer,     // with all of the same source
+};
+
 // Where a target keeps what it has not delivered for good.
 struct StoreChoice {
   std::string folder;
   std::uint64_t capacity_bytes = 0;  // 0: most of what is free there
   bool end_when_lost = false;        // a store that fails or fills up ends the session, rather than its crash cover
   std::uint64_t segment_bytes = limits::kSegmentBytes;
+  DedupScope dedup = DedupScope::kPeer;
 };
 
 struct TargetSettings {

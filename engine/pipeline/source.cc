@@ -106,6 +106,7 @@ Link::Events Source::link_events() {
   };
   events.lane_lost = [this](Lane& lane) {
     flight_.lane_lost(lane.id(), lane.unwritten_bytes());
+    if (pipeline_) pipeline_->name_again();
     driver_.feed(Event::kLaneLost);
   };
   events.leaves = [](Lane&) {};
@@ -152,6 +153,7 @@ void Source::link_back() {
   LinkStatistics link = link_.statistics();
   if (std::exchange(reconnects_told_, link.reconnects) != link.reconnects)
     info("the link is back; " + std::to_string(static_cast<long>(seconds(link.without_link))) + " s without it so far");
+  if (pipeline_) pipeline_->name_again();
   driver_.feed(Event::kLinkBack);
 }
 
@@ -192,6 +194,15 @@ void Source::serve_message(std::uint64_t lane, wire::FrameType type, ConstBytes 
       auto final_ack = wire::decode_final_ack(bytes);
       return final_ack ? got_final_ack(*final_ack) : breach(final_ack.take_error());
     }
+    case wire::FrameType::kNeed: {
+      auto need = wire::decode_need(bytes);
+      if (!need) return breach(need.take_error());
+      const bool asked =
+          pipeline_ && (core().state() == SourceState::kStreaming || core().state() == SourceState::kFinalSent);
+      if (!asked) return;  // said to a run or a state that is over
+      if (Status sound = pipeline_->answer(*need); !sound) return breach(sound.take_error());
+      return pump();
+    }
     default: return breach({Fault::kProtocol, "the target sent a " + std::string(wire::frame_type_name(type)), {}});
   }
 }
@@ -211,6 +222,8 @@ void Source::got_ack(const wire::Ack& ack) {
                           {{Fault::kSessionGone, "the target was started anew, and lacks what it had acknowledged",
                             "run the same command again: it goes on where the target stands"}});
     }
+    if (news.credit_anew && pipeline_) pipeline_->name_again();
+    if (pipeline_) pipeline_->let_go([this](std::uint64_t number) { return flight_.holds(number); });
     note_keep(ack);
     // No more than this end could ever need, whatever the target claims to have room for.
     news.credit = std::min<std::uint64_t>(ack.credit, ack.received + kBlocksUnderWay);
@@ -266,6 +279,10 @@ void Source::start_input() {
   events.ready = [this] { pump(); };
   events.input_ended = [this] { check_whole(); };
   events.failed = [this](Error why) { driver_.feed(Event::kLocalFailed, {std::move(why)}); };
+  events.again = [this](const wire::Block& header, flow::Slice packed) {
+    flight_.exchange(header, std::move(packed));
+    pump();
+  };
   pipeline_ = std::make_unique<SendPipeline>(
       host_, producer_ ? producer_->pipe() : *input_,
       SendPipeline::Settings{settings_.lane.block_bytes, settings_.pack, settings_.pool_buffers}, std::move(events));
@@ -291,7 +308,7 @@ void Source::start_flow(bool compare_only) {
   }
   if (opened_->how == wire::OpenedHow::kContinue)
     info("the target has " + std::to_string(opened_->offset) + " bytes of it already: comparing, then going on there");
-  pipeline_->begin(seal::SecretBytes(opened_->leaf_key), std::move(from));
+  pipeline_->begin(seal::SecretBytes(opened_->leaf_key), std::move(from), opened_->chunk_key);
   check_whole();
 }
 
@@ -300,6 +317,7 @@ void Source::pump() {
   if (core().state() == SourceState::kComparing) return check_whole();
   bool flowing = core().state() == SourceState::kStreaming || core().state() == SourceState::kFinalSent;
   if (!pipeline_ || !flowing || heard_life_ > target_life_) return;
+  say_chunks();
   bool room = false;
   for (bool loaded = true; loaded;) {
     loaded = room = false;
@@ -313,6 +331,15 @@ void Source::pump() {
   tuner_.note();
   if (link_.carriers().empty() && link_.best() != nullptr) pump_later();
   check_whole();
+}
+
+// On the lane where they wait the least.
+void Source::say_chunks() {
+  std::vector<Lane*> lanes = link_.carriers();
+  if (lanes.empty()) return;
+  const auto waiting = [](const Lane* lane) { return lane->unwritten_bytes(); };
+  while (std::optional<wire::Chunks> chunks = pipeline_->next_chunks(credit()))
+    std::ranges::min(lanes, {}, waiting)->send(wire::FrameType::kChunks, wire::encode(*chunks));
 }
 
 // All lanes are silent: that one of them speaks again is no event.
@@ -463,6 +490,7 @@ Progress Source::progress() const {
   LinkStatistics link = link_.statistics();
   if (pipeline_) {
     progress.stream_bytes = pipeline_->stream_bytes();
+    progress.found_bytes = pipeline_->found_bytes();
     progress.resume.skipped_bytes = pipeline_->skipped_bytes();
   }
   progress.acked_bytes = std::max(progress.resume.skipped_bytes, flight_.acknowledged_bytes());

@@ -56,6 +56,7 @@ class Source {
   void start_flow(bool compare_only);
   void pump();
   void pump_later();
+  void say_chunks();
   bool load(Lane& lane);
   bool load_copy(Lane& lane);
   void check_whole();

@@ -4,6 +4,8 @@
 #include <ctime>
 #include <utility>
 
+#include "pipeline/assembly.h"
+#include "pipeline/dedup_scope.h"
 #include "pipeline/names.h"
 #include "pipeline/store_key.h"
 
@@ -65,25 +67,34 @@ Result<KeptSession> read_notes(const store::Session& session) {
 Status check_blocks(const store::Session& session, std::size_t block_bytes) {
   for (const auto& [number, facts] : session.blocks()) {
     bool sound = number < limits::kBlocksMax && facts.raw_bytes > 0 && facts.raw_bytes <= block_bytes &&
-                 facts.packed_bytes > 0 && facts.packed_bytes <= facts.raw_bytes && facts.encoding <= 1;
+                 facts.packed_bytes > 0 && facts.packed_bytes <= facts.raw_bytes && facts.encoding <= 2;
     if (!sound) return Error{Fault::kStoreFailed, "block " + std::to_string(number) + " in the store is no block", {}};
   }
   return {};
 }
 
-}  // namespace
+wire::Block as_it_is(const wire::Block& header) {
+  return {header.number, header.offset, header.raw_bytes, header.raw_bytes, wire::Encoding::kStored};
+}
 
-// In this order: a session goes before its store, and that before its folder.
-struct Spool::Open {
-  std::unique_ptr<io::Folder> folder;
-  std::unique_ptr<store::Store> store;
-  std::unique_ptr<store::Session> session;
-};
+// From here on chunks of this session are looked for. Gives the key for their ids.
+wire::Id look_for_chunks(Disk& disk, const store::Scope& scope) {
+  wire::Id key{};
+  if (scope == store::Scope{}) return key;
+  disk.scope = scope;
+  disk.session->set_scope(scope);
+  const seal::SecretBytes secret = disk.store->chunk_key(scope);
+  std::ranges::copy(secret.bytes(), key.begin());
+  return key;
+}
+
+}  // namespace
 
 // What opening finds. On the disk's worker.
 struct Spool::Opening {
   StoreChoice choice;
   store::SessionId id;
+  std::string destination;
   std::size_t block_bytes;
   seal::SecretBytes key;
   RandomSource& random;
@@ -91,16 +102,18 @@ struct Spool::Opening {
   std::optional<KeptSession> kept{};
   Checkpoint checkpoint{};
   NumberSet blocks{};
+  wire::Id chunk_key{};
 
-  Status look(Open& open);
-  Status take_up(Open& open);
+  Status look(Disk& disk);
+  Status take_up(Disk& disk);
 };
 
-Status Spool::Opening::look(Open& open) {
+Status Spool::Opening::look(Disk& open) {
   store::StoreSettings settings;
   settings.segment_bytes = choice.segment_bytes;
   settings.unix_now_s = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
   settings.capacity_bytes = choice.capacity_bytes;
+  settings.window = choice.dedup != DedupScope::kNone;
   auto opened = store::Store::open(*open.folder, key, std::move(settings), random);
   if (!opened) return opened.take_error();
   open.store = std::move(*opened);
@@ -112,7 +125,7 @@ Status Spool::Opening::look(Open& open) {
   return {};
 }
 
-Status Spool::Opening::take_up(Open& open) {
+Status Spool::Opening::take_up(Disk& open) {
   auto session = open.store->resume(id);
   if (!session) return session.take_error();
   open.session = std::move(*session);
@@ -120,6 +133,7 @@ Status Spool::Opening::take_up(Open& open) {
   if (!read) return read.take_error();
   if (Status sound = check_blocks(*open.session, block_bytes); !sound) return sound;
   ++read->life;
+  chunk_key = look_for_chunks(open, scope_of(choice.dedup, read->principal, read->leaf_key, destination));
   open.session->set_note(store::Note::kRun, run_note(read->open.incarnation, read->life));
   if (Status committed = open.session->commit(); !committed) return committed;
   checkpoint = {open.session->first_number(), open.session->checkpoint_state()};
@@ -136,14 +150,15 @@ Spool::Spool(Host& host, const StoreChoice& choice, const std::string& destinati
       id_(destination_id(destination)),
       block_bytes_(block_bytes),
       events_(std::move(events)),
-      open_(std::make_shared<Open>()),
+      disk_(std::make_shared<Disk>()),
+      destination_(destination),
       pool_(kReadBuffers, block_bytes) {
   pool_.set_on_return([&loop = host.loop, resume = lifeline_.guard([this] { feed_on(); })] { loop.post(resume); });
 }
 
-void Spool::on_disk(std::function<Status(Open&)> job, Done done) {
+void Spool::on_disk(std::function<Status(Disk&)> job, Done done) {
   auto result = std::make_shared<Status>();
-  host_.disk.run([result, open = open_, job = std::move(job)] { *result = job(*open); },
+  host_.disk.run([result, disk = disk_, job = std::move(job)] { *result = job(*disk); },
                  lifeline_.guard([result, done = std::move(done)] { done(*result); }));
 }
 
@@ -155,16 +170,19 @@ void Spool::open(Done done) {
     host_.loop.post(lifeline_.guard([done, why = key.take_error()] { done(why); }));
     return;
   }
-  open_->folder = host_.files.folder(choice_.folder);
-  auto found = std::make_shared<Opening>(Opening{choice_, id_, block_bytes_, std::move(*key), host_.random});
-  on_disk([found](Open& open) { return found->look(open); },
+  disk_->folder = host_.files.folder(choice_.folder);
+  auto found =
+      std::make_shared<Opening>(Opening{choice_, id_, destination_, block_bytes_, std::move(*key), host_.random});
+  on_disk([found](Disk& open) { return found->look(open); },
           [this, found, done](Status status) {
             capacity_bytes_ = found->capacity_bytes;
             if (found->kept) {
               life_ = found->kept->life;
+              chunk_key_ = found->chunk_key;
               active_ = true;
               checkpoint_ = std::move(found->checkpoint);
               taken_ = written_ = durable_ = std::move(found->blocks);
+              leaf_key_ = std::make_shared<const seal::SecretBytes>(found->kept->leaf_key);
               found_ = std::move(found->kept);
             }
             done(std::move(status));
@@ -173,17 +191,22 @@ void Spool::open(Done done) {
 
 void Spool::begin(const KeptSession& session, const std::string& label, Done done) {
   life_ = session.life;
-  auto job = [id = id_, label, who = session_note(session),
-              run = run_note(session.open.incarnation, session.life)](Open& open) -> Status {
+  leaf_key_ = std::make_shared<const seal::SecretBytes>(session.leaf_key);
+  auto key = std::make_shared<wire::Id>();
+  auto job = [id = id_, label, key, scope = scope_of(choice_.dedup, session.principal, session.leaf_key, destination_),
+              who = session_note(session),
+              run = run_note(session.open.incarnation, session.life)](Disk& open) -> Status {
     auto begun = open.store->begin(id, label);
     if (!begun) return begun.take_error();
     open.session = std::move(*begun);
+    *key = look_for_chunks(open, scope);
     open.session->set_note(store::Note::kSession, who);
     open.session->set_note(store::Note::kRun, run);
     return open.session->commit();
   };
-  on_disk(std::move(job), [this, done](Status status) {
+  on_disk(std::move(job), [this, key, done](Status status) {
     active_ = status.ok();
+    chunk_key_ = *key;
     done(std::move(status));
   });
 }
@@ -202,7 +225,7 @@ void Spool::take_over(std::uint64_t incarnation, std::uint64_t number, Done done
   std::erase_if(in_commit_, [number](std::uint64_t n) { return n >= number; });
   std::erase_if(waiting_, [number](const Block& block) { return block.header.number >= number; });
   fed_ = std::min(fed_, number);
-  auto job = [incarnation, number, life = life_](Open& open) {
+  auto job = [incarnation, number, life = life_](Disk& open) {
     open.session->truncate(number);
     open.session->set_note(store::Note::kRun, run_note(incarnation, life));
     return open.session->commit();
@@ -216,7 +239,7 @@ void Spool::note_final(const KeptFinal& final, Done done) {
   store_at(Bytes(bytes), 0, final.toguid);
   wire::Message message = wire::encode(final.final);
   bytes.insert(bytes.end(), message.begin(), message.end());
-  auto job = [note = std::move(bytes)](Open& open) {
+  auto job = [note = std::move(bytes)](Disk& open) {
     open.session->set_note(store::Note::kFinal, note);
     return open.session->commit();
   };
@@ -232,7 +255,7 @@ void Spool::remove(Done done) {
   found_.reset();
   checkpoint_ = {};
   taken_ = written_ = durable_ = NumberSet();
-  auto job = [id = id_](Open& open) -> Status {
+  auto job = [id = id_](Disk& open) -> Status {
     open.session.reset();
     return open.store->remove(id);
   };
@@ -246,20 +269,23 @@ wire::Keep Spool::keep() const {
 
 // ---- Into the store.
 
-void Spool::take(const wire::Block& header, const flow::Slice& packed) {
+void Spool::take(Block block) {
+  const wire::Block& header = block.header;
   if (!active() || taken_.has(header.number)) return;
   taken_.add(header.number);
   places_[header.number] = header.offset;
   places_[header.number + 1] = header.offset + header.raw_bytes;
-  if (!waiting_.empty()) return waiting_.push_back({header, packed});
-  write({header, packed});
+  if (!waiting_.empty()) return waiting_.push_back(std::move(block));
+  write(std::move(block));
 }
 
 void Spool::write(Block block) {
   std::uint64_t write = ++last_write_;
   writing_.emplace(write, block.header.number);
   auto shared = std::make_shared<Block>(std::move(block));
-  auto job = [shared](Open& open) { return open.session->append(facts_of(shared->header), shared->packed.bytes); };
+  auto job = [shared](Disk& open) {
+    return open.session->append(facts_of(shared->header), shared->packed.bytes, shared->chunks);
+  };
   on_disk(std::move(job), [this, shared, write](Status status) {
     if (writing_.erase(write) == 0 || !active()) return;
     if (!status && status.error().fault == Fault::kStoreFull) {
@@ -271,7 +297,7 @@ void Spool::write(Block block) {
     if (!status) return lose(status.take_error());
     written_.add(shared->header.number);
     uncommitted_.push_back(shared->header.number);
-    shared->packed = {};
+    shared->packed = shared->raw = {};
     commit();
     feed_on();
     events_.progress();
@@ -284,7 +310,7 @@ void Spool::commit() {
   if (!active() || committing_ || uncommitted_.empty()) return;
   committing_ = true;
   in_commit_ = std::exchange(uncommitted_, {});
-  on_disk([](Open& open) { return open.session->commit(); },
+  on_disk([](Disk& open) { return open.session->commit(); },
           [this](Status status) {
             committing_ = false;
             if (!active()) return;
@@ -304,7 +330,7 @@ void Spool::lose(Error why) {
 void Spool::apply(Checkpoint checkpoint) {
   if (!active() || checkpoint.number <= checkpoint_.number || checkpoint.number > durable()) return;
   checkpoint_ = checkpoint;
-  auto job = [checkpoint = std::move(checkpoint)](Open& open) {
+  auto job = [checkpoint = std::move(checkpoint)](Disk& open) {
     return open.session->checkpoint(checkpoint.number, checkpoint.state);
   };
   on_disk(std::move(job), [this](Status status) {
@@ -341,9 +367,13 @@ bool Spool::feed_one() {
   auto waits = std::find_if(waiting_.begin(), waiting_.end(),
                             [this](const Block& block) { return block.header.number == fed_; });
   if (waits != waiting_.end()) {
-    Block block = *waits;
+    const Block& block = *waits;
     ++fed_;
-    pipeline_->take(block.header, std::move(block.packed));
+    if (block.raw.buffer) {
+      pipeline_->take(as_it_is(block.header), block.raw);
+    } else {
+      pipeline_->take(block.header, block.packed);
+    }
     return true;
   }
   if (!written_.has(fed_)) return false;  // it is being written, or the source brings it
@@ -356,13 +386,18 @@ bool Spool::feed_one() {
 void Spool::read_block(std::uint64_t number, flow::Buffer room) {
   ++reading_;
   auto header = std::make_shared<wire::Block>();
-  auto job = [header, number, room](Open& open) -> Status {
+  auto job = [header, number, room, key = leaf_key_](Disk& open) -> Status {
     if (!open.session) return Error{Fault::kStoreFailed, "the session is gone", {}};
     auto found = open.session->blocks().find(number);
     if (found == open.session->blocks().end())
       return Error{Fault::kStoreFailed, "block " + std::to_string(number) + " is not in the store", {}};
     *header = block_of(found->second);
-    return open.session->read(number, room->first(header->packed_bytes));
+    const Bytes packed = room->first(header->packed_bytes);
+    if (header->encoding != wire::Encoding::kChunks) return open.session->read(number, packed);
+    std::vector<std::byte> kept(packed.size());
+    if (Status read = open.session->read(number, kept); !read) return read;
+    *header = as_it_is(*header);
+    return unpack_kept(open, *key, header->offset, kept, room->first(header->raw_bytes));
   };
   on_disk(std::move(job), [this, header, room = std::move(room), feeding = feeding_](Status status) {
     if (feeding != feeding_ || pipeline_ == nullptr) return;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/lifeline.h"
+#include "pipeline/disk.h"
 #include "pipeline/host.h"
 #include "pipeline/lane_keys.h"
 #include "pipeline/number_set.h"
@@ -61,8 +62,15 @@ class Spool {
   // The stream is complete: nothing of it needs to be kept.
   void remove(Done done);
 
+  // A block as it is to be kept.
+  struct Block {
+    wire::Block header;
+    flow::Slice packed;
+    std::vector<store::ChunkFacts> chunks{};  // that it brings
+    flow::Slice raw{};                        // of a recipe: what it makes
+  };
   // A block that came. A copy of what is here is let go.
-  void take(const wire::Block& header, const flow::Slice& packed);
+  void take(Block block);
   // Everything below the checkpoint is applied.
   void apply(Checkpoint checkpoint);
   // The store is not to be used any more.
@@ -70,6 +78,11 @@ class Spool {
   // From now on gives `pipeline` what it lacks and is here, as its credit allows; null: nobody.
   void feed(ReceivePipeline* pipeline);
   void feed_on();
+
+  // Work on the store, in its turn. Jobs may outlive this object, `done` does not.
+  void on_disk(std::function<Status(Disk&)> job, Done done);
+  // For the ids of this session's chunks; all zero: none are looked for. Once it was begun or found.
+  const wire::Id& chunk_key() const { return chunk_key_; }
 
   bool active() const { return active_ && !lost_; }
   wire::Keep keep() const;
@@ -87,13 +100,7 @@ class Spool {
   std::uint64_t capacity_bytes() const { return capacity_bytes_; }
 
  private:
-  struct Open;     // folder, store and session: the disk worker's
-  struct Opening;  // what it found there
-  struct Block {
-    wire::Block header;
-    flow::Slice packed;
-  };
-  void on_disk(std::function<Status(Open&)> job, Done done);
+  struct Opening;  // what the disk's worker finds there
   void write(Block block);
   void commit();
   void lose(Error why);
@@ -105,7 +112,10 @@ class Spool {
   const store::SessionId id_;
   const std::size_t block_bytes_;
   Events events_;
-  std::shared_ptr<Open> open_;
+  std::shared_ptr<Disk> disk_;
+  const std::string destination_;
+  wire::Id chunk_key_{};
+  std::shared_ptr<const seal::SecretBytes> leaf_key_;
   std::optional<KeptSession> found_;
   Checkpoint checkpoint_;
   std::uint64_t capacity_bytes_ = 0;

@@ -26,7 +26,8 @@ std::string after_interrupt(const TargetSettings& settings) {
 std::size_t packed_buffers(const TargetSettings& settings) {
   std::size_t longest = settings.lane.block_bytes;
   std::size_t window = std::min(settings.window_blocks, (settings.window_bytes + longest - 1) / longest);
-  return window + (settings.window_blocks + limits::kGrainsOfBuffer - 1) / limits::kGrainsOfBuffer + limits::kLanesMax;
+  return window + (settings.window_blocks + limits::kGrainsOfBuffer - 1) / limits::kGrainsOfBuffer + limits::kLanesMax +
+         limits::kResolvesMax;
 }
 
 }  // namespace
@@ -44,7 +45,7 @@ Target::Target(Host& host, const TargetSettings& settings, std::function<void(co
           {[this](TargetAction action) { act(action); }, [this] { return still_moving(); }, settings.notices.event}),
       packed_pool_(packed_buffers(settings), settings.lane.block_bytes),
       link_(host, settings.meeting, settings.lane, wire::Role::kTarget, packed_pool_, settings.notices, link_events()),
-      intake_(host, settings, intake_events()),
+      intake_(host, settings, packed_pool_, intake_events()),
       leaf_key_(seal::SecretBytes::random(host.random)) {
   report_.progress.stage = "waiting";
 }
@@ -249,6 +250,13 @@ void Target::serve_message(std::uint64_t lane_id, std::uint64_t run, wire::Frame
       auto final = wire::decode_final(bytes);
       return final ? got_final(*final) : breach(final.take_error());
     }
+    case wire::FrameType::kChunks: {
+      auto chunks = wire::decode_chunks(bytes);
+      if (!chunks) return breach(chunks.take_error());
+      // Said by a run that has sent everything, or before it was told that anybody looks for chunks.
+      if (core().state() == State::kReceiving) return intake_.named(*chunks);
+      return;
+    }
     case wire::FrameType::kDone: {
       Status empty = wire::decode_empty(bytes, "DONE");
       return empty ? driver_.step(Event::kDone) : breach(empty.take_error());
@@ -269,6 +277,10 @@ Intake::Events Target::intake_events() {
     record.completion = wire::Completion::kApplied;
     had_it_ = true;
     write_down(record);
+  };
+  events.need = [this](const wire::Need& need) {
+    Lane* lane = link_.best();
+    if (lane != nullptr && core().state() == State::kReceiving) lane->send(wire::FrameType::kNeed, wire::encode(need));
   };
   events.broke = [this](Error why) { broke(std::move(why)); };
   events.failed = [this](Error why) { driver_.feed(Event::kLocalFailed, {std::move(why)}); };
@@ -458,6 +470,7 @@ Progress Target::progress() const {
   if (intake_.has_pipeline()) progress.stream_bytes = intake_.written_bytes();
   if (record_ && !intake_.has_pipeline()) progress.stream_bytes = record_->stream_bytes;
   progress.wire_bytes = link.received_bytes;
+  progress.found_bytes = intake_.found_bytes();
   progress.resume.skipped_bytes = kept_bytes_;
   progress.resume.reconnects = link.reconnects;
   progress.resume.lanes_lost = link.lanes_lost;

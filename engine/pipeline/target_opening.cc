@@ -234,6 +234,7 @@ void Target::send_opened(bool already) {
   opened.credit = granted.credit;
   opened.credit_bytes = granted.credit_bytes;
   opened.life = intake_.life();
+  opened.chunk_key = intake_.chunk_key();
   const ResumePoint& point = resume_point_;
   if (point.offset > 0) {
     opened.how = wire::OpenedHow::kContinue;

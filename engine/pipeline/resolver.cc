@@ -1,0 +1,215 @@
+#include "pipeline/resolver.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/limits.h"
+#include "pipeline/assembly.h"
+
+namespace zferry::pipeline {
+namespace {
+
+// How soon to look again for a buffer, when all hold blocks.
+constexpr Duration kBufferPatience = std::chrono::milliseconds(2);
+
+}  // namespace
+
+struct Resolver::Assembly {
+  std::shared_ptr<Answer> answer;
+  wire::Block header;
+  flow::Slice packed;
+  flow::Buffer room;
+  std::uint64_t era;
+  Status sound{};
+  std::optional<Recipe> recipe{};
+  std::vector<Gap> gaps{};
+  Resolved done{};
+};
+
+Resolver::Resolver(Host& host, OnDisk on_disk, std::function<flow::Buffer(std::size_t)> take,
+                   seal::SecretBytes leaf_key, Events events)
+    : host_(host),
+      on_disk_(std::move(on_disk)),
+      take_buffer_(std::move(take)),
+      leaf_key_(std::make_shared<const seal::SecretBytes>(std::move(leaf_key))),
+      events_(std::move(events)) {}
+
+void Resolver::named(const wire::Chunks& chunks) {
+  if (const auto known = answers_.find(chunks.number); known != answers_.end()) {
+    if (known->second->ready) say(*known->second);
+    return;
+  }
+  auto answer = std::make_shared<Answer>();
+  answer->chunks = chunks;
+  answer->unit_bytes = chunks.unit_bytes();
+  answers_.emplace(chunks.number, answer);
+  on_disk_([answer](Disk& disk) { return look_up(disk, *answer); },
+           lifeline_.guard([this, answer, era = era_](const Status&) {
+             answer->ready = true;
+             const auto now = answers_.find(answer->chunks.number);
+             if (now != answers_.end() && now->second == answer && era == era_) say(*answer);
+           }));
+}
+
+// On the disk's worker. What is found is pinned before anybody is told.
+Status Resolver::look_up(Disk& disk, Answer& answer) {
+  const wire::Chunks& named = answer.chunks;
+  answer.found.resize(answer.unit_bytes.size());
+  const bool looks = disk.session && disk.store && disk.scope != store::Scope{};
+  const auto pinned = [&](std::optional<store::FoundRuns> found) {
+    if (found && !disk.session->pin(found->place, named.number)) found.reset();
+    return found;
+  };
+  store::Savings savings;
+  std::size_t unit = 0;
+  for (const wire::Chunks::Chunk& chunk : named.chunks) {
+    const std::size_t units = std::max<std::size_t>(1, chunk.unit_ids.size());
+    std::optional<store::FoundRuns> whole;
+    if (looks) whole = pinned(disk.store->find(disk.scope, chunk.id, chunk.bytes()));
+    if (whole)
+      split_found(*whole, std::span(answer.unit_bytes).subspan(unit, units),
+                  std::span(answer.found).subspan(unit, units));
+    for (std::size_t i = 0; looks && !whole && i < chunk.unit_ids.size(); ++i)
+      answer.found[unit + i] = pinned(disk.store->find(disk.scope, chunk.unit_ids[i], answer.unit_bytes[unit + i]));
+    unit += units;
+  }
+  for (std::size_t i = 0; i < answer.found.size(); ++i) {
+    savings.looked_bytes += answer.unit_bytes[i];
+    if (!answer.found[i]) answer.missing.add(i);
+    if (answer.found[i]) savings.found_bytes += answer.unit_bytes[i];
+  }
+  if (looks) disk.store->add_savings(savings);
+  return {};
+}
+
+void Resolver::say(const Answer& answer) {
+  events_.need(wire::Need{answer.chunks.number, false, answer.missing.words()});
+}
+
+void Resolver::ask_whole(std::uint64_t number) { events_.need(wire::Need{number, true, {}}); }
+
+void Resolver::take(const wire::Block& header, flow::Slice packed) {
+  if (resolving_.contains(header.number)) return;  // a copy of it
+  const auto known = answers_.find(header.number);
+  const bool expected = known != answers_.end() && known->second->ready &&
+                        known->second->chunks.raw_bytes == header.raw_bytes &&
+                        known->second->chunks.offset == header.offset;
+  // It goes by an answer of a process before this one.
+  if (!expected) return ask_whole(header.number);
+  resolving_.insert(header.number);
+  waiting_.push_back({header, std::move(packed)});
+  start();
+}
+
+// A few at a time: each needs a buffer beside the one that it came in.
+void Resolver::start() {
+  while (!waiting_.empty() && under_way_ < limits::kResolvesMax) {
+    flow::Buffer room = take_buffer_(waiting_.front().header.raw_bytes);
+    if (!room) {
+      if (!std::exchange(retry_due_, true))
+        host_.loop.after(kBufferPatience, lifeline_.guard([this] {
+          retry_due_ = false;
+          start();
+        }));
+      return;
+    }
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    const auto known = answers_.find(next.header.number);
+    if (known == answers_.end()) {
+      resolving_.erase(next.header.number);
+      continue;
+    }
+    ++under_way_;
+    auto assembly =
+        std::make_shared<Assembly>(Assembly{known->second, next.header, std::move(next.packed), std::move(room), era_});
+    answers_.erase(known);
+    put_together(std::move(assembly));
+  }
+}
+
+// What it brings, by a worker; what it does not, from the disk; the proof, by a worker again.
+void Resolver::put_together(std::shared_ptr<Assembly> assembly) {
+  const auto lay = [assembly] {
+    const wire::Block& header = assembly->header;
+    auto recipe = Recipe::decode(assembly->packed.bytes, header.raw_bytes, assembly->answer->unit_bytes);
+    if (!recipe) {
+      assembly->sound = recipe.take_error();
+      return;
+    }
+    assembly->recipe = std::move(*recipe);
+    assembly->gaps = assembly->recipe->put(assembly->room->first(header.raw_bytes));
+  };
+  const auto fill = [assembly](Disk& disk) -> Status {
+    if (!assembly->sound) return {};
+    const Bytes block = assembly->room->first(assembly->header.raw_bytes);
+    assembly->sound = fill_gaps(disk, assembly->gaps, assembly->answer->unit_bytes, assembly->answer->found, block);
+    return {};
+  };
+  const auto prove = [assembly, key = leaf_key_] {
+    if (!assembly->sound) return;
+    const Bytes block = assembly->room->first(assembly->header.raw_bytes);
+    assembly->sound = prove_block(*assembly->recipe, *key, assembly->header.offset, block);
+    if (!assembly->sound) return;
+    const Answer& answer = *assembly->answer;
+    Resolved& done = assembly->done;
+    done.header = assembly->header;
+    done.raw = {assembly->room, block};
+    const Recipe& recipe = *assembly->recipe;
+    std::vector<std::optional<store::FoundRuns>> found = answer.found;
+    for (std::size_t unit = 0; unit < found.size(); ++unit)
+      if (recipe.brings(unit)) found[unit].reset();
+    done.kept = encode_kept({answer.unit_bytes, std::move(found), assembly->packed.bytes});
+    if (done.kept.size() >= block.size()) done.kept.clear();
+    done.chunks = done.kept.empty() ? chunks_in_block(answer.chunks) : chunks_in_recipe(answer.chunks, recipe);
+  };
+  host_.workers.run(lay, lifeline_.guard([this, assembly, fill, prove] {
+    on_disk_(fill, lifeline_.guard([this, assembly, prove](const Status&) {
+      host_.workers.run(prove, lifeline_.guard([this, assembly] { end(assembly); }));
+    }));
+  }));
+}
+
+void Resolver::end(const std::shared_ptr<Assembly>& assembly) {
+  --under_way_;
+  auto still_here = lifeline_.guard([this] { start(); });
+  if (assembly->era == era_) {
+    resolving_.erase(assembly->header.number);
+    const Answer& answer = *assembly->answer;
+    if (assembly->sound) {
+      for (std::size_t unit = 0; unit < answer.unit_bytes.size(); ++unit)
+        if (!assembly->recipe->brings(unit)) found_bytes_ += answer.unit_bytes[unit];
+      events_.resolved(std::move(assembly->done));
+    } else {
+      // Whichever of them was wrong: none is found there again. What the block brings is named again with it.
+      answers_.emplace(assembly->header.number, assembly->answer);
+      on_disk_(
+          [assembly](Disk& disk) {
+            for (const auto& found : assembly->answer->found)
+              if (found && disk.store) disk.store->forget(disk.scope, found->place);
+            return Status();
+          },
+          [](const Status&) {});
+      ask_whole(assembly->header.number);
+    }
+  }
+  still_here();
+}
+
+std::vector<store::ChunkFacts> Resolver::brought_by(const wire::Block& header) {
+  const auto known = answers_.find(header.number);
+  if (known == answers_.end()) return {};
+  const std::shared_ptr<Answer> answer = std::move(known->second);
+  answers_.erase(known);
+  const bool same = answer->chunks.raw_bytes == header.raw_bytes && answer->chunks.offset == header.offset;
+  return same ? chunks_in_block(answer->chunks) : std::vector<store::ChunkFacts>{};
+}
+
+void Resolver::forget_from(std::uint64_t number) {
+  ++era_;
+  resolving_.erase(resolving_.lower_bound(number), resolving_.end());
+  answers_.erase(answers_.lower_bound(number), answers_.end());
+  std::erase_if(waiting_, [number](const Waiting& waiting) { return waiting.header.number >= number; });
+}
+
+}  // namespace zferry::pipeline

@@ -1,0 +1,89 @@
+// Resolver: finds chunks of a stream in the target's store, tells the source which it lacks, and puts blocks together
+// of what the source sends and what the store has. A block that comes out right (its proof decides) goes on; for any
+// other the source is asked for it whole. docs/PROTOCOL.md, "Chunks". Mirror: send_chunks.cc. Threading: the loop's;
+// the store is read by the disk's worker, blocks are put together by the others.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "base/lifeline.h"
+#include "flow/buffer_pool.h"
+#include "pipeline/disk.h"
+#include "pipeline/host.h"
+#include "pipeline/recipe.h"
+#include "seal/keys.h"
+#include "wire/messages.h"
+
+namespace zferry::pipeline {
+
+class Resolver {
+ public:
+  // A block that was put together.
+  struct Resolved {
+    wire::Block header;  // as it came
+    flow::Slice raw;
+    std::vector<std::byte> kept;            // how the store keeps it; empty: that would be no shorter than `raw`
+    std::vector<store::ChunkFacts> chunks;  // that it brings: places in what it brings, or in `raw` where kept is empty
+  };
+  struct Events {
+    std::function<void(const wire::Need&)> need;
+    std::function<void(Resolved)> resolved;
+  };
+  using OnDisk = std::function<void(std::function<Status(Disk&)> job, std::function<void(Status)> done)>;
+  // `take` gives buffers as long as a block; REQUIRES: kResolvesMax more than all else that has them needs.
+  Resolver(Host& host, OnDisk on_disk, std::function<flow::Buffer(std::size_t)> take, seal::SecretBytes leaf_key,
+           Events events);
+
+  // The source names a block's chunks; a second time, where the answer may have been lost: it is the same.
+  void named(const wire::Chunks& chunks);
+  // A block that came as a recipe.
+  void take(const wire::Block& header, flow::Slice packed);
+  // A block came as it is: the chunks that it brings, if it was named.
+  std::vector<store::ChunkFacts> brought_by(const wire::Block& header);
+  // Nothing is expected of blocks from this number on; what is under way of them changes nothing.
+  void forget_from(std::uint64_t number);
+  // So many bytes of the stream were found, and came out right.
+  std::uint64_t found_bytes() const { return found_bytes_; }
+
+ private:
+  struct Answer {
+    wire::Chunks chunks;
+    std::vector<std::uint32_t> unit_bytes;
+    std::vector<std::optional<store::FoundRuns>> found;  // by unit
+    UnitSet missing;
+    bool ready = false;
+  };
+  struct Assembly;
+  static Status look_up(Disk& disk, Answer& answer);
+  void say(const Answer& answer);
+  void start();
+  void put_together(std::shared_ptr<Assembly> assembly);
+  void end(const std::shared_ptr<Assembly>& assembly);
+  void ask_whole(std::uint64_t number);
+
+  Host& host_;
+  OnDisk on_disk_;
+  std::function<flow::Buffer(std::size_t)> take_buffer_;
+  std::shared_ptr<const seal::SecretBytes> leaf_key_;
+  Events events_;
+  std::map<std::uint64_t, std::shared_ptr<Answer>> answers_;  // by number
+  struct Waiting {
+    wire::Block header;
+    flow::Slice packed;
+  };
+  std::deque<Waiting> waiting_;
+  std::size_t under_way_ = 0;
+  std::set<std::uint64_t> resolving_;
+  std::uint64_t era_ = 0;  // what was begun in another one is forgotten
+  bool retry_due_ = false;
+  std::uint64_t found_bytes_ = 0;
+  Lifeline lifeline_;
+};
+
+}  // namespace zferry::pipeline
