@@ -4,6 +4,7 @@
 #include <string>
 
 #include "options.h"
+#include "store_options.h"
 
 namespace zferry::cli {
 
@@ -19,16 +20,10 @@ int key_pub_command(const std::string& file);
 // `file`: a stream's, or empty for standard input.
 int inspect_command(const std::string& file, bool json);
 
-struct StoreOptions {
-  std::string folder;
-  std::string state_folder;
-  std::string session;  // its id, or how it begins
-  bool all = false;
-  bool yes = false;
-  bool json = false;
-};
 int store_status_command(const StoreOptions& options);
 int store_verify_command(const StoreOptions& options);
 int store_prune_command(const StoreOptions& options);
+int store_import_command(const StoreOptions& options);
+int store_stats_command(const StoreOptions& options);
 
 }  // namespace zferry::cli

@@ -187,6 +187,8 @@ std::string Console::progress_text(const Progress& progress, Duration elapsed) {
   std::string text = fmt::format("{}  wire {}", bytes_text(logical), bytes_text(wire));
   if (wire > 0 && logical > 0) text += fmt::format(" ({:.2f}x)", logical / wire);
   text += fmt::format("  {}/s", bytes_text(rate_));
+  if (progress.found_bytes > 0)
+    text += fmt::format("  found {}", bytes_text(static_cast<double>(progress.found_bytes)));
   if (progress.size_hint_bytes > carried && rate_ > 1) {
     auto rest = static_cast<double>(progress.size_hint_bytes - carried);
     text += fmt::format("  {:.0f} %, {} left", 100 * logical / static_cast<double>(progress.size_hint_bytes),
@@ -218,6 +220,7 @@ void Console::progress(const Progress& progress, Duration elapsed) {
                           {"rate_bytes_per_s", rate_},
                           {"lanes", progress.lanes},
                           {"copied_bytes", progress.copied_bytes},
+                          {"found_bytes", progress.found_bytes},
                           {"bottleneck", bottleneck_name(progress.bottleneck)}};
     object["resume"] = resume_object(progress.resume);
     if (progress.size_hint_bytes > 0) object["size_hint_bytes"] = progress.size_hint_bytes;
@@ -250,6 +253,7 @@ int Console::end(const Report& report, Duration elapsed) {
                    {"outcome", outcome_of(ending)},
                    {"stream_bytes", report.progress.stream_bytes},
                    {"wire_bytes", report.progress.wire_bytes},
+                   {"found_bytes", report.progress.found_bytes},
                    {"elapsed_s", seconds(elapsed)},
                    {"stream_name", report.stream_name},
                    {"producer", report.producer.empty() ? "unknown" : report.producer},
@@ -285,6 +289,8 @@ std::string Console::success_text(const Report& report, Duration elapsed) const 
   // What was received before did not cross again: no ratio.
   bool crossed = report.ending.completion != wire::Completion::kAlreadyReceived;
   if (crossed && wire > 0) text += fmt::format(" ({:.2f}x)", logical / wire);
+  if (const std::uint64_t found = report.progress.found_bytes; found > 0)
+    text += fmt::format(", found {} at the target", bytes_text(static_cast<double>(found)));
   if (role_ == "send") text += ", producer: " + report.producer;
   return text + resume_text(report.progress.resume);
 }

@@ -20,7 +20,9 @@ bool is_command(const std::string& word) {
 }
 
 bool is_key_command(const std::string& word) { return word == "gen" || word == "secret" || word == "pub"; }
-bool is_store_command(const std::string& word) { return word == "status" || word == "verify" || word == "prune"; }
+bool is_store_command(const std::string& word) {
+  return word == "status" || word == "verify" || word == "prune" || word == "import" || word == "stats";
+}
 
 // Everything behind "--" is the command's, whatever it looks like: the parser never sees it.
 struct Words {
@@ -66,7 +68,8 @@ std::optional<Error> wrong_command(const Words& words) {
     return Error{Fault::kUsage, "'" + escaped(ours[1], 40) + "' is no command of key: gen, secret, pub",
                  "zferry key --help"};
   if (ours.front() == "store" && ours.size() > 1 && !ours[1].starts_with('-') && !is_store_command(ours[1]))
-    return Error{Fault::kUsage, "'" + escaped(ours[1], 40) + "' is no command of store: status, verify, prune",
+    return Error{Fault::kUsage,
+                 "'" + escaped(ours[1], 40) + "' is no command of store: status, stats, verify, import, prune",
                  "zferry store --help"};
   if (ours.front().starts_with('-') || is_command(ours.front())) return std::nullopt;
   return Error{Fault::kUsage, "'" + escaped(ours.front(), 40) + "' is no command: send, recv, key, inspect, store",
@@ -173,6 +176,10 @@ void add_recv(CLI::App& app, TransferOptions& o) {
           "what becomes of the transfer when the store fails or is full: continue (without crash cover), or end")
       ->type_name("WHAT")
       ->capture_default_str();
+  recv->add_option("--dedup-scope", o.dedup_scope,
+                   "whose content the store looks for, so that what is there does not cross again: peer (of the same "
+                   "source), dataset (and to the same destination), session (of this stream), or none (default: peer)")
+      ->type_name("SCOPE");
   recv->add_option("--dataset", o.dataset,
                    "what the consumer fills, where its command does not say so; without a command: zfs receive -s -u "
                    "DATASET")
@@ -185,10 +192,7 @@ void add_recv(CLI::App& app, TransferOptions& o) {
       ->type_name("TIME");
 }
 
-void add_store_place(CLI::App& command, StoreOptions& o) {
-  command.add_option("folder", o.folder, "the store: what recv --store names, without its capacity")
-      ->type_name("FOLDER")
-      ->required();
+void add_state_of_store(CLI::App& command, StoreOptions& o) {
   command
       .add_option("--state", o.state_folder,
                   "the state folder of the recv that made it, where its key is (default: /var/lib/zferry, or in your "
@@ -197,10 +201,36 @@ void add_store_place(CLI::App& command, StoreOptions& o) {
   command.add_flag("--json", o.json, "JSON Lines");
 }
 
+void add_store_place(CLI::App& command, StoreOptions& o) {
+  command.add_option("folder", o.folder, "the store: what recv --store names, without its capacity")
+      ->type_name("FOLDER")
+      ->required();
+  add_state_of_store(command, o);
+}
+
+void add_import(CLI::App& store, StoreOptions& o) {
+  CLI::App* import = store.add_subcommand(
+      "import", "read a stream from standard input and keep its content, so that it need not cross the link");
+  import->add_option("folder", o.folder, "the store, as recv --store names it; it is made where it is missing")
+      ->type_name("FOLDER[:CAPACITY]")
+      ->required();
+  import
+      ->add_option("--peer", o.peer,
+                   "the source that will send the like: its public key, or its name in CONFIG/peers (default: the only "
+                   "key of CONFIG/allow)")
+      ->type_name("KEY");
+  import->add_option("--config", o.config_folder, "folder of peers and allow (default: /etc/zferry, or in your home)")
+      ->type_name("FOLDER");
+  add_state_of_store(*import, o);
+}
+
 void add_store(CLI::App& app, StoreOptions& o) {
-  CLI::App* store = app.add_subcommand("store", "look at, check or clear the store of a target (recv --store)");
+  CLI::App* store = app.add_subcommand("store", "look at, check, fill or clear the store of a target (recv --store)");
   store->require_subcommand(1);
   add_store_place(*store->add_subcommand("status", "what it holds, a line a session; also while it is in use"), o);
+  add_store_place(
+      *store->add_subcommand("stats", "what it finds again, and what that has saved; also while it is in use"), o);
+  add_import(*store, o);
   add_store_place(*store->add_subcommand("verify", "read all of it and compare it with its seals"), o);
   CLI::App* prune = store->add_subcommand("prune", "give up a session: what it holds would have to cross again");
   add_store_place(*prune, o);
@@ -231,7 +261,9 @@ void add_others(CLI::App& app, OtherOptions& o) {
 
 int run_store(const CLI::App& command, const StoreOptions& options) {
   if (command.got_subcommand("status")) return store_status_command(options);
+  if (command.got_subcommand("stats")) return store_stats_command(options);
   if (command.got_subcommand("verify")) return store_verify_command(options);
+  if (command.got_subcommand("import")) return store_import_command(options);
   return store_prune_command(options);
 }
 

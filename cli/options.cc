@@ -8,6 +8,7 @@
 
 #include "keys.h"
 #include "rate_schedule.h"
+#include "store_options.h"
 #include "units.h"
 
 namespace zferry::cli {
@@ -188,34 +189,6 @@ Result<SourceSettings> source_settings(const TransferOptions& options) {
   return settings;
 }
 
-// FOLDER, or FOLDER:CAPACITY: what follows the last colon, unless the path goes on behind it.
-Result<StoreChoice> store_choice(const TransferOptions& options) {
-  StoreChoice choice;
-  choice.folder = *options.store;
-  const std::string what = "--store " + escaped(*options.store);
-  std::size_t colon = options.store->rfind(':');
-  if (colon != std::string::npos && options.store->find('/', colon) == std::string::npos) {
-    auto capacity = parse_bytes(options.store->substr(colon + 1));
-    if (!capacity)
-      return usage(what + ": what follows the colon is no capacity",
-                   "write it like /var/store:200G; a folder with a colon in its name needs a capacity behind it");
-    choice.folder = options.store->substr(0, colon);
-    choice.capacity_bytes = *capacity;
-    if (*capacity < limits::kCapacityMin)
-      return usage(what + ": a store needs at least 64Mi", "leave the capacity out: it then takes what is free");
-    choice.segment_bytes = std::min<std::uint64_t>(limits::kSegmentBytes, *capacity / 8);
-  }
-  if (choice.folder.empty())
-    return usage(what + ": no folder is named", "write it like /var/store, or /var/store:200G");
-  std::error_code failed;
-  choice.folder = std::filesystem::absolute(choice.folder, failed).lexically_normal().string();
-  if (failed) return usage(what + ": " + failed.message(), "give an absolute path");
-  if (options.store_failure != "continue" && options.store_failure != "end")
-    return usage("--store-failure takes continue or end", "leave it out for continue");
-  choice.end_when_lost = options.store_failure == "end";
-  return choice;
-}
-
 Result<TargetSettings> target_settings(const TransferOptions& options) {
   TargetSettings settings;
   if (!options.out.empty() && !options.command.empty())
@@ -245,6 +218,8 @@ Result<TargetSettings> target_settings(const TransferOptions& options) {
     settings.consumer = {"zfs", "receive", "-s", "-u", options.dataset};
   if (!options.store && options.store_failure != "continue")
     return usage("--store-failure says what becomes of a transfer whose store fails", "give --store FOLDER, too");
+  if (!options.store && options.dedup_scope)
+    return usage("--dedup-scope says with what the streams of a store share their content", "give --store FOLDER, too");
   if (options.store) {
     auto store = store_choice(options);
     if (!store) return store.take_error();

@@ -42,6 +42,7 @@ struct TransferOptions {
   std::string hold;
   std::optional<std::string> store;
   std::string store_failure = "continue";
+  std::optional<std::string> dedup_scope;
   std::string dataset;
 };
 

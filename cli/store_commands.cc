@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <ctime>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "console.h"
 #include "shell_word.h"
 #include "store.h"
-#include "units.h"
+#include "store_text.h"
 
 namespace zferry::cli {
 namespace {
@@ -23,12 +22,6 @@ std::string short_id(const StoredSession& session) { return session.id.substr(0,
 std::string name_of(const StoredSession& session) {
   std::string name = session.stream_name.empty() ? "a stream without a name" : escaped(session.stream_name);
   return session.destination.empty() ? name : name + " -> " + escaped(session.destination, 600);
-}
-
-std::string human(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
-
-std::string counted(std::uint64_t count, const std::string& noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 std::string local_time(std::int64_t unix_s) {
@@ -74,10 +67,6 @@ nlohmann::json object_of(const StoredSession& session) {
   return object;
 }
 
-std::string json_line(const nlohmann::json& object) {
-  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
 // A command on the same store, as it can be typed.
 std::string command_on(const StoreOptions& options, const std::string& verb, const std::string& more = {}) {
   std::string text = "zferry store " + verb + " " + shell_word(options.folder);
@@ -85,13 +74,10 @@ std::string command_on(const StoreOptions& options, const std::string& verb, con
   return more.empty() ? text : text + " " + more;
 }
 
-Result<StorePlace> place_of(StoreOptions& options) {
-  std::error_code failed;
-  options.folder = std::filesystem::absolute(options.folder, failed).lexically_normal().string();
-  if (failed) return Error{Fault::kUsage, failed.message(), "give an absolute path"};
-  std::string state = options.state_folder.empty() ? default_state_folder() : options.state_folder;
-  if (state.empty()) return Error{Fault::kUsage, "no home folder for the state folder", "give --state FOLDER"};
-  return StorePlace{options.folder, state};
+// What no session needs would look as if it were lost.
+std::string window_text(const StoreContents& contents) {
+  if (contents.window_bytes == 0) return {};
+  return fmt::format(" ({} kept to be found again)", human(contents.window_bytes));
 }
 
 // What to do about damage, where the error does not say.
@@ -101,6 +87,15 @@ Error with_next(Error error, const StoreOptions& options, const std::vector<std:
   error.next = "see to the disk (dmesg); what is damaged can only be given up: " + command_on(options, "prune", which) +
                ", and the next transfer sends it anew";
   return error;
+}
+
+std::string window_verdict(const StoreVerdict& verdict) {
+  if (verdict.window_blocks + verdict.window_damaged == 0) return {};
+  const std::string damage = verdict.window_damaged == 0
+                                 ? "all whole"
+                                 : fmt::format("{} damaged: what is in them crosses again", verdict.window_damaged);
+  return fmt::format("kept to be found again: {}: {}\n",
+                     counted(verdict.window_blocks + verdict.window_damaged, "block"), damage);
 }
 
 // Before anything is given up: what there is, and how to say which.
@@ -147,7 +142,7 @@ std::string after_pruning(const std::vector<StoredSession>& pruned) {
 int store_status_command(const StoreOptions& typed) {
   StoreOptions options = typed;
   Console console(options.json, false);
-  auto place = place_of(options);
+  auto place = store_place(options);
   if (!place) return console.end(place.error());
   auto contents = store_contents(*place);
   if (!contents) return console.end(contents.error());
@@ -164,10 +159,11 @@ int store_status_command(const StoreOptions& typed) {
                                     {"folder", escaped(options.folder, 4096)},
                                     {"sessions", contents->sessions.size()},
                                     {"used_bytes", contents->used_bytes},
+                                    {"window_bytes", contents->window_bytes},
                                     {"disk_free_bytes", contents->free_bytes}})
-                       : fmt::format("{}: {}, {} used, {} free on its disk\n", escaped(options.folder, 4096),
+                       : fmt::format("{}: {}, {} used{}, {} free on its disk\n", escaped(options.folder, 4096),
                                      counted(contents->sessions.size(), "session"), human(contents->used_bytes),
-                                     human(contents->free_bytes));
+                                     window_text(*contents), human(contents->free_bytes));
   if (Status printed = print_output(text); !printed) return console.end(printed.error());
   return damage ? console.end(with_next(*damage, options, damaged)) : 0;
 }
@@ -175,7 +171,7 @@ int store_status_command(const StoreOptions& typed) {
 int store_verify_command(const StoreOptions& typed) {
   StoreOptions options = typed;
   Console console(options.json, false);
-  auto place = place_of(options);
+  auto place = store_place(options);
   if (!place) return console.end(place.error());
   auto verdict = verify_store(*place);
   if (!verdict) return console.end(verdict.error());
@@ -195,11 +191,14 @@ int store_verify_command(const StoreOptions& typed) {
                                     {"sessions", verdict->sessions},
                                     {"blocks", verdict->blocks},
                                     {"packed_bytes", verdict->packed_bytes},
+                                    {"window_blocks", verdict->window_blocks},
+                                    {"damaged_window_blocks", verdict->window_damaged},
                                     {"damaged_sessions", damaged.size()}})
-                       : fmt::format("{}: {}, {} of {} read and compared with their seals: {}\n",
+                       : fmt::format("{}: {}, {} of {} read and compared with their seals: {}\n{}",
                                      escaped(options.folder, 4096), counted(verdict->sessions, "session"),
                                      counted(verdict->blocks, "block"), human(verdict->packed_bytes),
-                                     damaged.empty() ? "all whole" : counted(damaged.size(), "session") + " damaged");
+                                     damaged.empty() ? "all whole" : counted(damaged.size(), "session") + " damaged",
+                                     window_verdict(*verdict));
   if (Status printed = print_output(text); !printed) return console.end(printed.error());
   return damaged.empty() ? 0 : console.end(with_next(verdict->damaged.front().error, options, damaged));
 }
@@ -207,7 +206,7 @@ int store_verify_command(const StoreOptions& typed) {
 int store_prune_command(const StoreOptions& typed) {
   StoreOptions options = typed;
   Console console(options.json, false);
-  auto place = place_of(options);
+  auto place = store_place(options);
   if (!place) return console.end(place.error());
   if (options.all && !options.session.empty())
     return console.end({Fault::kUsage, "--all and --session exclude each other", "leave one of them out"});

@@ -13,6 +13,7 @@
 namespace zferry {
 
 using pipeline::Bottleneck;
+using pipeline::DedupScope;
 using pipeline::Progress;
 using pipeline::Report;
 using pipeline::Resume;

@@ -238,19 +238,25 @@ Layout Cutter::layout_of(std::uint64_t end) {
 // Where every piece has its header before it in the block, and there are enough of them to be worth an id.
 void Cutter::add_keys(Layout& layout) const {
   const std::size_t count = layout.pieces.size();
-  if (count < kKeyedRecordsMin || count > kUnitsOfChunkMax || layout.units.size() >= kUnitsOfBlockMax) return;
+  if (count < kKeyedRecordsMin || count > kUnitsOfChunkMax) return;
   auto header = layout.headers.begin();
   for (const Layout::Piece& piece : layout.pieces) {
     while (header != layout.headers.end() && *header + kRecordBytes < piece.offset) ++header;
     if (header == layout.headers.end() || *header + kRecordBytes != piece.offset) return;
   }
   const std::uint32_t bytes = raw_ ? kRawKeyBytes : kKeyBytes;
-  const auto first = static_cast<std::uint32_t>(count);
+  Layout::Chunk keys{static_cast<std::uint32_t>(layout.units.size()), 0, 0};
   for (std::size_t i = 0; i < count; ++i)
     layout.pieces.push_back({layout.pieces[i].offset - static_cast<std::uint32_t>(kRecordBytes) + kKeyOffset, bytes});
-  const auto unit = static_cast<std::uint32_t>(layout.units.size());
-  layout.units.push_back({first, first, first * bytes});
-  layout.chunks.push_back({unit, 1, first * bytes});
+  for (const Layout::Chunk& chunk : layout.chunks) {
+    std::uint32_t pieces = 0;
+    for (std::size_t u = chunk.first_unit; u < chunk.first_unit + chunk.units; ++u) pieces += layout.units[u].pieces;
+    const std::uint32_t first = layout.units[chunk.first_unit].first_piece + static_cast<std::uint32_t>(count);
+    layout.units.push_back({first, pieces, pieces * bytes});
+    ++keys.units;
+    keys.bytes += pieces * bytes;
+  }
+  layout.chunks.push_back(keys);
   layout.has_keys = true;
 }
 

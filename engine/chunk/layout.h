@@ -26,7 +26,7 @@ struct Layout {
   };
   struct Chunk {
     std::uint32_t first_unit;
-    std::uint32_t units;  // more than one: each has one piece
+    std::uint32_t units;  // more than one: each has one piece, but for keys
     std::uint32_t bytes;
     bool operator==(const Chunk&) const = default;
   };
@@ -35,9 +35,10 @@ struct Layout {
   std::vector<Chunk> chunks;  // of all units
   std::vector<std::uint32_t> headers;  // where whole record headers begin, ascending; never in a piece of payload
   // A WRITE header's key: the checksum of its block on the sender's disks; in a raw stream salt, IV and MAC as well.
-  // Nothing tells what it is, and no two are alike: the keys of a block's records are its last chunk, of one unit.
+  // Nothing tells what it is, and no two are alike: the keys of a block's records are its last chunk, with a unit for
+  // the records of each other one.
   bool has_keys = false;
-  std::size_t payload_pieces() const { return has_keys ? units.back().first_piece : pieces.size(); }
+  std::size_t payload_pieces() const { return has_keys ? pieces.size() / 2 : pieces.size(); }
   bool swapped = false;  // the stream's byte order is not ours
   bool starts_in_header = false;
 

@@ -32,10 +32,9 @@ struct Sizes {
 
 // What a block may be made of, so that a message about it stays within a control frame.
 inline constexpr std::size_t kUnitsOfChunkMax = 256;
-inline constexpr std::size_t kUnitsOfBlockMax = 1023;
 inline constexpr std::size_t kKeyedRecordsMin = 4;
 inline constexpr std::size_t kMessageBytesMax = limits::kControlBytesMax - 128;
 // What a chunk of so many units takes in it at most.
-constexpr std::size_t message_bytes(std::size_t units) { return 27 + (units > 1 ? units * 10 : 0); }
+constexpr std::size_t message_bytes(std::size_t units) { return 33 + (units > 1 ? units * 10 : 0); }
 
 }  // namespace zferry::chunk

@@ -17,7 +17,8 @@ bool alike(const std::vector<std::uint32_t>& lengths) {
   return std::ranges::all_of(lengths, [&](std::uint32_t length) { return length == lengths.front(); });
 }
 
-Chunks::Chunk take_chunk(Cursor& cursor) {
+// Behind so many others.
+Chunks::Chunk take_chunk(Cursor& cursor, std::size_t others) {
   Chunks::Chunk chunk;
   chunk.id = cursor.array<16>("id");
   chunk.offset = cursor.integer<std::uint32_t>("offset", 0, limits::kBlockBytesMax - 1);
@@ -32,8 +33,11 @@ Chunks::Chunk take_chunk(Cursor& cursor) {
   }
   if (pieces == 0) return chunk;
   cursor.check("shape", ((shape & kAlike) != 0) == alike(chunk.piece_bytes));
-  cursor.check("shape", (shape & kApart) == 0 || (pieces > 1 && !chunk.keys));
-  for (std::size_t i = 0; i < pieces && (shape & kApart) != 0; ++i)
+  cursor.check("shape", (shape & kApart) == 0 || pieces > 1);
+  cursor.check("shape", !chunk.keys || (shape & kAlike) != 0);
+  const std::size_t units = chunk.keys ? others : pieces;
+  cursor.check("shape", !chunk.keys || ((shape & kApart) != 0) == (units > 1));
+  for (std::size_t i = 0; i < units && (shape & kApart) != 0; ++i)
     chunk.unit_ids.push_back(cursor.array<6>("unit_ids"));
   return chunk;
 }
@@ -49,7 +53,10 @@ std::uint64_t Chunks::Chunk::bytes() const {
 std::vector<std::uint32_t> Chunks::unit_bytes() const {
   std::vector<std::uint32_t> lengths;
   for (const Chunk& chunk : chunks) {
-    if (chunk.unit_ids.empty()) {
+    if (chunk.keys && !chunk.unit_ids.empty()) {
+      for (std::size_t i = 0; i + 1 < chunks.size(); ++i)
+        lengths.push_back(static_cast<std::uint32_t>(chunks[i].piece_bytes.size()) * chunk.piece_bytes.front());
+    } else if (chunk.unit_ids.empty()) {
       lengths.push_back(static_cast<std::uint32_t>(chunk.bytes()));
     } else {
       lengths.insert(lengths.end(), chunk.piece_bytes.begin(), chunk.piece_bytes.end());
@@ -68,7 +75,7 @@ Message encode(const Chunks& message) {
   for (const Chunks::Chunk& chunk : message.chunks) {
     const std::size_t pieces = chunk.piece_bytes.size();
     const bool apart = !chunk.unit_ids.empty();
-    ZF_ASSERT(pieces >= 1 && pieces <= kPiecesMax && (!apart || chunk.unit_ids.size() == pieces));
+    ZF_ASSERT(pieces >= 1 && pieces <= kPiecesMax && (!apart || chunk.keys || chunk.unit_ids.size() == pieces));
     const bool same = alike(chunk.piece_bytes);
     builder.bytes(chunk.id).integer(chunk.offset).integer(static_cast<std::uint16_t>(pieces));
     builder.integer(static_cast<std::uint8_t>((same ? kAlike : 0) | (apart ? kApart : 0) | (chunk.keys ? kKeys : 0)));
@@ -87,16 +94,18 @@ Result<Chunks> decode_chunks(ConstBytes bytes) {
   message.gap_bytes = cursor.integer<std::uint16_t>("gap_bytes");
   const auto count = cursor.integer<std::uint16_t>("chunks", 1, limits::kControlBytesMax / 16);
   std::uint64_t end = 0;
-  std::size_t units = 0;
+  std::size_t units = 0, pieces = 0;
   for (int i = 0; i < count && cursor.check("chunks", true); ++i) {
-    message.chunks.push_back(take_chunk(cursor));
+    message.chunks.push_back(take_chunk(cursor, message.chunks.size()));
     const Chunks::Chunk& chunk = message.chunks.back();
     units += std::max<std::size_t>(1, chunk.unit_ids.size());
     cursor.check("units", units <= kBlockUnitsMax);
     if (chunk.keys) {
-      cursor.check("keys", i + 1 == count && chunk.offset == 0 && chunk.bytes() <= message.raw_bytes);
+      const bool all = chunk.piece_bytes.size() == pieces && i + 1 == count;
+      cursor.check("keys", all && chunk.offset == 0 && chunk.bytes() <= message.raw_bytes);
       continue;
     }
+    pieces += chunk.piece_bytes.size();
     cursor.check("offset", chunk.offset >= end);
     if (!cursor.check("pieces", true)) break;
     end = chunk.offset + chunk.bytes() + (chunk.piece_bytes.size() - 1) * message.gap_bytes;

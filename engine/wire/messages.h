@@ -144,7 +144,8 @@ struct Chunks {
     std::uint32_t offset = 0;                // of the first piece in the block
     std::vector<std::uint32_t> piece_bytes;  // 1..kPiecesMax lengths
     std::vector<UnitId> unit_ids;            // one a piece where they stand apart, else none
-    bool keys = false;  // the last one may be: no payload, but of the header before each piece of payload its key
+    // The last one may be of keys: a piece for the header before each piece of the others, a unit for each of those.
+    bool keys = false;
     std::uint64_t bytes() const;
   };
   std::uint64_t number = 0;  // of the block

@@ -1,6 +1,7 @@
-// recv --store FOLDER[:CAPACITY] and what goes with it.
+// recv --store FOLDER[:CAPACITY] and what goes with it; whose stream store import takes.
+#include "store_options.h"
+
 #include "keys.h"
-#include "options.h"
 #include "unit/cli/folder.h"
 
 namespace zferry::cli {
@@ -81,6 +82,84 @@ TEST_F(StoreOptionsTest, WhatBecomesOfATransferWhoseStoreFails) {
   settings = target_settings(options);
   ASSERT_TRUE(settings);
   EXPECT_FALSE(settings->store);
+}
+
+TEST_F(StoreOptionsTest, WhoseContentIsLookedFor) {
+  TransferOptions options = with("/var/store");
+  auto settings = target_settings(options);
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->store->dedup, DedupScope::kPeer);
+  const std::pair<const char*, DedupScope> words[] = {{"none", DedupScope::kNone},
+                                                      {"session", DedupScope::kSession},
+                                                      {"dataset", DedupScope::kDataset},
+                                                      {"peer", DedupScope::kPeer}};
+  for (const auto& [word, scope] : words) {
+    options.dedup_scope = word;
+    settings = target_settings(options);
+    ASSERT_TRUE(settings) << word;
+    EXPECT_EQ(settings->store->dedup, scope) << word;
+  }
+  for (const char* bad : {"", "all", "Peer", "peers", "peer,session"}) {
+    options.dedup_scope = bad;
+    auto refused = target_settings(options);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_EQ(refused.error().fault, Fault::kUsage);
+    EXPECT_FALSE(refused.error().next.empty());
+  }
+  options.store.reset();
+  for (const char* word : {"peer", "none"}) {
+    options.dedup_scope = word;
+    auto refused = target_settings(options);
+    ASSERT_FALSE(refused) << "there is no store";
+    EXPECT_EQ(refused.error().fault, Fault::kUsage);
+    EXPECT_NE(refused.error().next.find("--store"), std::string::npos);
+  }
+}
+
+class ImportPeerTest : public StoreOptionsTest {
+ protected:
+  ImportPeerTest() {
+    options_.config_folder = folder_.path();
+    for (PublicKey& key : keys_) key = public_half(generate_key());
+  }
+  std::string line(int which) const { return public_key_line(keys_[which]); }
+  void expect_refused(const std::string& why) const {
+    auto refused = import_peer(options_);
+    ASSERT_FALSE(refused) << why;
+    EXPECT_EQ(refused.error().fault, Fault::kUsage) << refused.error().what;
+    EXPECT_NE(refused.error().next.find("--peer"), std::string::npos) << refused.error().next;
+  }
+
+  StoreOptions options_;
+  PublicKey keys_[3];
+};
+
+TEST_F(ImportPeerTest, ItIsNamedByKeyOrByName) {
+  folder_.write("allow", line(0) + "\n");
+  folder_.write("peers", "tank.example " + line(1) + "\n");
+  options_.peer = line(2);
+  ASSERT_TRUE(import_peer(options_));
+  EXPECT_EQ(*import_peer(options_), keys_[2]);
+  options_.peer = "tank.example";
+  ASSERT_TRUE(import_peer(options_));
+  EXPECT_EQ(*import_peer(options_), keys_[1]);
+  options_.peer = "other.example";
+  expect_refused("nobody has that name");
+  options_.peer = line(2) + "x";
+  expect_refused("that is no key");
+}
+
+TEST_F(ImportPeerTest, WithoutANameItIsTheOnlyOneThatMayConnect) {
+  expect_refused("there is no allow file");
+  folder_.write("allow", "# the source\n" + line(1) + " tank\n");
+  ASSERT_TRUE(import_peer(options_));
+  EXPECT_EQ(*import_peer(options_), keys_[1]);
+  folder_.write("allow", line(0) + "\n" + line(1) + "\n");
+  expect_refused("there are two");
+  folder_.write("allow", "nonsense\n");
+  auto refused = import_peer(options_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().fault, Fault::kConfig);
 }
 
 TEST_F(StoreOptionsTest, ADatasetStandsForItsCommandWhereThereIsNone) {

@@ -146,7 +146,11 @@ inline void randomise(SeededRandom& random, Chunks& m) {
   if (random.chance(0.5)) return;
   Chunks::Chunk keys;
   random.fill(keys.id);
-  keys.piece_bytes.assign(1 + random.below(20), 32);
+  std::size_t pieces = 0;
+  for (const Chunks::Chunk& chunk : m.chunks) pieces += chunk.piece_bytes.size();
+  keys.piece_bytes.assign(pieces, 32);
+  if (m.chunks.size() > 1) keys.unit_ids.resize(m.chunks.size());
+  for (auto& id : keys.unit_ids) random.fill(id);
   keys.keys = true;
   m.chunks.push_back(std::move(keys));
 }
