@@ -34,6 +34,12 @@ void store_at(Bytes to, std::size_t offset, T value) {
   std::memcpy(to.data() + offset, &value, sizeof(T));
 }
 
+// REQUIRES: from.size() <= to.size(); they do not overlap.
+inline void copy_bytes(ConstBytes from, Bytes to) {
+  ZF_ASSERT(from.size() <= to.size());
+  if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
+}
+
 inline std::uint16_t swap_bytes(std::uint16_t v) { return __builtin_bswap16(v); }
 inline std::uint32_t swap_bytes(std::uint32_t v) { return __builtin_bswap32(v); }
 inline std::uint64_t swap_bytes(std::uint64_t v) { return __builtin_bswap64(v); }

@@ -10,7 +10,7 @@ namespace zferry::chunk {
 
 static_assert(std::tuple_size_v<Id> == sizeof(XXH128_canonical_t));
 
-IdKey::IdKey(const std::array<std::byte, 32>& seed) {
+IdKey::IdKey(const std::array<std::byte, 32>& seed, unsigned bits) : bits_(bits) {
   static_assert(sizeof secret_ >= XXH3_SECRET_SIZE_MIN && sizeof seed == crypto_stream_chacha20_KEYBYTES);
   const std::array<unsigned char, crypto_stream_chacha20_NONCEBYTES> nonce{};
   crypto_stream_chacha20(as_uchar(Bytes(secret_)), secret_.size(), nonce.data(), as_uchar(ConstBytes(seed)));
@@ -31,6 +31,7 @@ Id IdKey::id_of(std::span<const ConstBytes> pieces) const {
   XXH128_canonicalFromHash(&canonical, hash);
   Id id;
   std::memcpy(id.data(), canonical.digest, id.size());
+  for (std::size_t bit = bits_; bit < 8 * id.size(); ++bit) id[bit / 8] &= ~(std::byte{0x80} >> (bit % 8));
   return id;
 }
 

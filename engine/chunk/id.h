@@ -23,13 +23,15 @@ inline SubId sub_id(const Id& id) {
 // What ids are made with: from 32 random bytes that the target gives to an authenticated source.
 class IdKey {
  public:
-  explicit IdKey(const std::array<std::byte, 32>& seed);
+  // `bits` of an id count: fewer than all of them for tests, that want collisions.
+  explicit IdKey(const std::array<std::byte, 32>& seed, unsigned bits = 128);
   // Of the bytes of `pieces`, one behind the other.
   Id id_of(std::span<const ConstBytes> pieces) const;
   Id id_of(ConstBytes bytes) const { return id_of(std::span(&bytes, 1)); }
 
  private:
   std::array<std::byte, 192> secret_;
+  unsigned bits_;
 };
 
 }  // namespace zferry::chunk

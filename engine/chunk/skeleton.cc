@@ -211,8 +211,7 @@ void Skeleton::put(Bytes block) const {
   std::size_t from = 0;
   each_gap(std::span(pieces_).first(payload_pieces_), headers_, block_bytes_,
            [&](std::size_t offset, std::size_t bytes) {
-             std::copy_n(other_.begin() + static_cast<std::ptrdiff_t>(from), bytes,
-                         block.begin() + static_cast<std::ptrdiff_t>(offset));
+             copy_bytes(ConstBytes(other_).subspan(from, bytes), block.subspan(offset));
              from += bytes;
            });
   const std::size_t count = headers_.size();

@@ -66,7 +66,7 @@ Status fill_gaps(Disk& disk, const std::vector<Gap>& gaps, std::span<const std::
     unit.resize(bytes);
     if (Status read = disk.plain.read(*disk.store, *found[number], unit); !read) return read;
     for (; gap != gaps.end() && gap->unit == number; ++gap)
-      std::copy_n(unit.begin() + gap->unit_offset, gap->bytes, block.begin() + gap->offset);
+      copy_bytes(ConstBytes(unit).subspan(gap->unit_offset, gap->bytes), block.subspan(gap->offset));
   }
   return {};
 }

@@ -14,7 +14,7 @@ bool InputReader::renew_buffer() {
   flow::Buffer next = pool_.take();
   if (!next) return false;
   const std::size_t rest = there();
-  if (rest > 0) std::ranges::copy(buffer_->subspan(cut_, rest), next->begin());
+  if (rest > 0) copy_bytes(buffer_->subspan(cut_, rest), *next);
   buffer_ = std::move(next);
   cut_ = 0;
   filled_ = rest;

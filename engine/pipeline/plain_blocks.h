@@ -23,8 +23,9 @@ class PlainBlocks {
   };
   Result<ConstBytes> get(store::Store& store, const store::BlockPlace& place);
 
-  std::list<Block> blocks_;  // the latest first
-  std::size_t bytes_ = 0;
+  Status load(store::Store& store, const store::BlockPlace& place, std::vector<std::byte>& plain);
+
+  std::list<Block> blocks_;  // the latest first; a place of no block: it could not be read
   std::vector<std::byte> packed_;
 };
 

@@ -56,7 +56,7 @@ struct Head {
 Result<std::vector<std::byte>> unpacked(ConstBytes packed, std::size_t bytes) {
   std::vector<std::byte> plain(bytes);
   if (packed.size() == bytes) {
-    std::ranges::copy(packed, plain.begin());
+    copy_bytes(packed, plain);
   } else if (Status status = pack::unpack(packed, plain); !status) {
     return status.take_error();
   }
@@ -115,7 +115,7 @@ std::size_t pack_recipe(const chunk::Layout& layout, ConstBytes block, const Uni
   for (std::size_t unit = 0; unit < layout.units.size(); ++unit)
     if (missing.has(unit)) bits[unit / 8] |= std::byte{1} << unit % 8;
   const auto put = [&](ConstBytes plain, std::size_t packed) {
-    if (packed == 0) std::ranges::copy(plain, out.begin() + static_cast<std::ptrdiff_t>(used));
+    if (packed == 0) copy_bytes(plain, out.subspan(used));
     const std::size_t bytes = packed == 0 ? plain.size() : packed;
     used += bytes;
     return static_cast<std::uint32_t>(bytes);
@@ -166,7 +166,7 @@ std::vector<Gap> Recipe::put(Bytes block) const {
     const bool literal = literal_.has(unit);
     scatter.each(unit_bytes_[unit], [&](std::size_t done, std::size_t offset, std::size_t count) {
       if (literal)
-        std::ranges::copy(literals.subspan(done, count), block.begin() + static_cast<std::ptrdiff_t>(offset));
+        copy_bytes(literals.subspan(done, count), block.subspan(offset));
       else
         gaps.push_back({unit, static_cast<std::uint32_t>(done), static_cast<std::uint32_t>(offset),
                         static_cast<std::uint32_t>(count)});

@@ -151,7 +151,7 @@ void SendPipeline::begin(seal::SecretBytes leaf_key, ResumePoint from, const wir
   resume_ = std::move(from);
   next_number_ = next_to_name_ = resume_.next_number;
   if (chunk_key != wire::Id{} && !resume_.compares_only()) {
-    id_key_ = std::make_shared<const chunk::IdKey>(chunk_key);
+    id_key_ = std::make_shared<const chunk::IdKey>(chunk_key, settings_.chunk_id_bits);
     pool_.set_limit(settings_.pool_buffers * settings_.block_bytes);
   } else {
     cutter_.reset();

@@ -51,6 +51,7 @@ class SendPipeline {
     std::size_t block_bytes;
     pack::PackSettings pack;
     std::size_t pool_buffers;
+    unsigned chunk_id_bits = 128;
   };
   SendPipeline(Host& host, io::ByteStream& input, const Settings& settings, Events events);
   ~SendPipeline();

@@ -68,6 +68,7 @@ struct SourceSettings {
   Duration give_up_after = limits::kGiveUpAfter;  // without a link; kForEver: never. 0: no reconnect
   bool allow_empty = false;
   std::size_t pool_buffers = limits::kSourceBuffers;
+  unsigned chunk_id_bits = 128;  // of chunks' ids: fewer make them collide
   Notices notices;
 };
 

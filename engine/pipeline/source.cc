@@ -283,9 +283,10 @@ void Source::start_input() {
     flight_.exchange(header, std::move(packed));
     pump();
   };
-  pipeline_ = std::make_unique<SendPipeline>(
-      host_, producer_ ? producer_->pipe() : *input_,
-      SendPipeline::Settings{settings_.lane.block_bytes, settings_.pack, settings_.pool_buffers}, std::move(events));
+  pipeline_ = std::make_unique<SendPipeline>(host_, producer_ ? producer_->pipe() : *input_,
+                                             SendPipeline::Settings{settings_.lane.block_bytes, settings_.pack,
+                                                                    settings_.pool_buffers, settings_.chunk_id_bits},
+                                             std::move(events));
   // Until it is known what the link is like.
   pipeline_->set_under_way(limits::kUnderWayLeast);
   pipeline_->set_block_bytes(limits::kShortBlockBytes);
