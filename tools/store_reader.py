@@ -137,7 +137,7 @@ class Chunks:
             raise Damage(f"chunks-{name}-{number:08x}: no page opens")
         self.scope, self.check = pages[0][:16], pages[0][16:32]
         self.entries = []  # at, facts, chunks of id and units of short id and runs
-        for plain in [pages[0][32:]] + pages[1:]:
+        for plain in [pages[0][40:]] + pages[1:]:
             self._read(plain)
 
     def _read(self, plain):

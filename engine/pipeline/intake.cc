@@ -21,6 +21,9 @@ Intake::Intake(Host& host, const TargetSettings& settings, flow::BufferPool& poo
   if (!settings.store) return;
   Spool::Events spool;
   spool.progress = [this] { on_progress(); };
+  spool.stored = [this](std::uint64_t number) {
+    if (resolver_) resolver_->stored(number);
+  };
   spool.full = [this] { store_full(); };
   spool.lost = [this](Error why) { store_lost(std::move(why)); };
   spool.damaged = [this](Error why) { fail(std::move(why)); };
@@ -105,6 +108,14 @@ void Intake::look_for_chunks() {
   };
   resolver_ = std::make_unique<Resolver>(host_, std::move(on_disk), pool_.taker(), seal::SecretBytes(session_.leaf_key),
                                          std::move(events));
+  spool_->on_disk(
+      [](Disk& disk) {
+        store::Savings one_more;
+        one_more.sessions = 1;
+        disk.store->add_savings(one_more);
+        return Status();
+      },
+      [](const Status&) {});
 }
 
 void Intake::launch(std::unique_ptr<zstream::Remainder> rest) {
@@ -328,6 +339,7 @@ void Intake::store_full() {
 // Without a store the session goes on as it would have begun without one, if nothing is needed that only the store has.
 void Intake::store_lost(Error why) {
   if (over_) return;
+  if (resolver_) resolver_->nothing_is_stored();
   bool needed = !pipeline_;
   for (std::uint64_t number = spool_->checkpoint().number; !needed && number < spool_->received_end(); ++number)
     needed = spool_->has(number) && !pipeline_->has(number);

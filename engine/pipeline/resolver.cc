@@ -43,12 +43,66 @@ void Resolver::named(const wire::Chunks& chunks) {
   answer->chunks = chunks;
   answer->unit_bytes = chunks.unit_bytes();
   answers_.emplace(chunks.number, answer);
+  for (const wire::Chunks::Chunk& chunk : chunks.chunks)
+    if (bringer_.try_emplace(chunk.id, chunks.number).second) brought_[chunks.number].push_back(chunk.id);
+  consider(answer);
+}
+
+// What repeats soon after it came the first time is found only once that is in the store: where it is worth it, the
+// answer waits. It waits for earlier blocks alone, and those come whatever becomes of this one.
+void Resolver::consider(const std::shared_ptr<Answer>& answer) {
+  if (const auto before = brought_before(*answer)) {
+    deferred_.emplace(*before, answer);
+    return;
+  }
   on_disk_([answer](Disk& disk) { return look_up(disk, *answer); },
            lifeline_.guard([this, answer, era = era_](const Status&) {
-             answer->ready = true;
-             const auto now = answers_.find(answer->chunks.number);
-             if (now != answers_.end() && now->second == answer && era == era_) say(*answer);
+             if (era == era_) looked_up(answer);
            }));
+}
+
+// The last of the blocks that bring a good part of this one.
+std::optional<std::uint64_t> Resolver::brought_before(const Answer& answer) const {
+  std::optional<std::uint64_t> last;
+  std::uint64_t bytes = 0;
+  for (const wire::Chunks::Chunk& chunk : answer.chunks.chunks) {
+    const auto bringer = bringer_.find(chunk.id);
+    if (bringer == bringer_.end() || bringer->second >= answer.chunks.number) continue;
+    bytes += chunk.bytes();
+    last = std::max(last.value_or(0), bringer->second);
+  }
+  constexpr std::uint64_t kGoodPart = 4;
+  return bytes * kGoodPart >= answer.chunks.raw_bytes ? last : std::nullopt;
+}
+
+void Resolver::looked_up(const std::shared_ptr<Answer>& answer) {
+  answer->ready = true;
+  const std::uint64_t number = answer->chunks.number;
+  if (answer->missing.words().empty()) stored(number);  // others find what this one found
+  const auto now = answers_.find(number);
+  if (now != answers_.end() && now->second == answer) say(*answer);
+}
+
+void Resolver::stored(std::uint64_t number) {
+  if (const auto ids = brought_.find(number); ids != brought_.end()) {
+    for (const wire::Chunks::ChunkId& id : ids->second) bringer_.erase(id);
+    brought_.erase(ids);
+  }
+  consider_again(number);
+}
+
+void Resolver::consider_again(std::uint64_t number) {
+  const auto [begin, end] = deferred_.equal_range(number);
+  std::vector<std::shared_ptr<Answer>> answers;
+  for (auto entry = begin; entry != end; ++entry) answers.push_back(std::move(entry->second));
+  deferred_.erase(begin, end);
+  for (const std::shared_ptr<Answer>& answer : answers) consider(answer);
+}
+
+void Resolver::nothing_is_stored() {
+  bringer_.clear();
+  brought_.clear();
+  while (!deferred_.empty()) consider_again(deferred_.begin()->first);
 }
 
 // On the disk's worker. What is found is pinned before anybody is told.
@@ -207,6 +261,9 @@ std::vector<store::ChunkFacts> Resolver::brought_by(const wire::Block& header) {
 
 void Resolver::forget_from(std::uint64_t number) {
   ++era_;
+  bringer_.clear();
+  brought_.clear();
+  deferred_.clear();
   resolving_.erase(resolving_.lower_bound(number), resolving_.end());
   answers_.erase(answers_.lower_bound(number), answers_.end());
   std::erase_if(waiting_, [number](const Waiting& waiting) { return waiting.header.number >= number; });

@@ -9,7 +9,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "base/lifeline.h"
@@ -42,6 +44,10 @@ class Resolver {
 
   // The source names a block's chunks; a second time, where the answer may have been lost: it is the same.
   void named(const wire::Chunks& chunks);
+  // What this block brings is in the store from now on, and can be found.
+  void stored(std::uint64_t number);
+  // Nothing more gets into the store.
+  void nothing_is_stored();
   // A block that came as a recipe.
   void take(const wire::Block& header, flow::Slice packed);
   // A block came as it is: the chunks that it brings, if it was named.
@@ -60,6 +66,14 @@ class Resolver {
     bool ready = false;
   };
   struct Assembly;
+  // Who brings a chunk that is not in the store yet: it is not asked for twice.
+  struct Hash {
+    std::size_t operator()(const wire::Chunks::ChunkId& id) const { return load<std::size_t>(id); }
+  };
+  void consider(const std::shared_ptr<Answer>& answer);
+  std::optional<std::uint64_t> brought_before(const Answer& answer) const;
+  void looked_up(const std::shared_ptr<Answer>& answer);
+  void consider_again(std::uint64_t number);
   static Status look_up(Disk& disk, Answer& answer);
   void say(const Answer& answer);
   void start();
@@ -72,7 +86,10 @@ class Resolver {
   std::function<flow::Buffer(std::size_t)> take_buffer_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;
   Events events_;
-  std::map<std::uint64_t, std::shared_ptr<Answer>> answers_;  // by number
+  std::map<std::uint64_t, std::shared_ptr<Answer>> answers_;                // by number
+  std::unordered_map<wire::Chunks::ChunkId, std::uint64_t, Hash> bringer_;  // by id the block
+  std::map<std::uint64_t, std::vector<wire::Chunks::ChunkId>> brought_;     // the reverse
+  std::multimap<std::uint64_t, std::shared_ptr<Answer>> deferred_;          // until that block is stored
   struct Waiting {
     wire::Block header;
     flow::Slice packed;

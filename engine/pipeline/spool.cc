@@ -298,6 +298,7 @@ void Spool::write(Block block) {
     written_.add(shared->header.number);
     uncommitted_.push_back(shared->header.number);
     shared->packed = shared->raw = {};
+    events_.stored(shared->header.number);
     commit();
     feed_on();
     events_.progress();

@@ -40,10 +40,11 @@ struct KeptSession {
 class Spool {
  public:
   struct Events {
-    std::function<void()> progress;      // kept() or durable() grew, or room came back
-    std::function<void()> full;          // a block waits for room
-    std::function<void(Error)> lost;     // nothing more becomes durable; once
-    std::function<void(Error)> damaged;  // what was kept cannot be read back; once
+    std::function<void()> progress;                    // kept() or durable() grew, or room came back
+    std::function<void(std::uint64_t number)> stored;  // a block is in the store, durable or not yet
+    std::function<void()> full;                        // a block waits for room
+    std::function<void(Error)> lost;                   // nothing more becomes durable; once
+    std::function<void(Error)> damaged;                // what was kept cannot be read back; once
   };
   using Done = std::function<void(Status)>;
   // REQUIRES: host and settings outlive this object.

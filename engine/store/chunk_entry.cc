@@ -136,6 +136,7 @@ std::array<std::byte, kChunksStartBytes> encode(const ChunksStart& start) {
   std::array<std::byte, kChunksStartBytes> bytes;
   std::ranges::copy(start.scope, bytes.begin());
   std::ranges::copy(start.segment, bytes.begin() + sizeof(Scope));
+  store_at(Bytes(bytes), sizeof(Scope) + sizeof(Check), start.generation);
   return bytes;
 }
 
@@ -143,6 +144,7 @@ ChunksStart decode_chunks_start(ConstBytes bytes) {
   ChunksStart start;
   std::ranges::copy(bytes.first(sizeof(Scope)), start.scope.begin());
   std::ranges::copy(bytes.subspan(sizeof(Scope), sizeof(Check)), start.segment.begin());
+  start.generation = load<std::uint64_t>(bytes, sizeof(Scope) + sizeof(Check));
   return start;
 }
 

@@ -17,9 +17,10 @@ inline constexpr std::size_t kChunkEntryBytesMax = 64 * limits::KiB;
 // Before the first entry of a file.
 struct ChunksStart {
   Scope scope{};
-  Check segment{};  // of the segment's header
+  Check segment{};               // of the segment's header
+  std::uint64_t generation = 0;  // in which it was written: what is there twice is found in the younger one
 };
-inline constexpr std::size_t kChunksStartBytes = 32;
+inline constexpr std::size_t kChunksStartBytes = 40;
 std::array<std::byte, kChunksStartBytes> encode(const ChunksStart& start);
 ChunksStart decode_chunks_start(ConstBytes bytes);
 

@@ -21,7 +21,8 @@ struct SegmentEntry {
   std::uint64_t log_bytes = 0;  // of its chunks' file
   bool has_log = false;         // there may be such a file, were it empty
   std::uint64_t last_use = 0;   // the generation in which it was written or found
-  std::uint64_t age = 0;        // less is older
+  std::uint64_t born = 0;       // the generation in which it was written
+  std::uint64_t age = 0;        // less is older, of those of this opening
   std::uint64_t synced = 0;     // so many of its bytes are surely on disk
   std::uint32_t pins = 0;       // sessions that need it, whosoever it is
   bool owned = true;            // a session's journal may name blocks in it; else it is kept to be found

@@ -87,9 +87,10 @@ Status Session::State::open_segment() {
   SegmentEntry& entry = store.segments.add(id, number);
   entry.check = facts.check;
   entry.bytes = facts.file_bytes;
+  entry.born = store.generation;
   segment.emplace(OpenSegment{number, std::move(*file), false, entry});
   if (store.settings.window && scope && store.window.enroll(entry, *scope))
-    segment->log.emplace(ChunksStart{*scope, entry.check});
+    segment->log.emplace(ChunksStart{*scope, entry.check, store.generation});
   return {};
 }
 

@@ -27,6 +27,8 @@ Status Store::State::take_in_window() {
   std::vector<SegmentEntry*> useless;
   segments.each([&](SegmentEntry& entry) {
     const bool found = entry.log_bytes > 0 && window.read(entry);
+    generation = std::max(generation, entry.born);
+    entry.last_use = std::max(entry.last_use, entry.born);
     if (!found && !entry.owned && entry.pins == 0) useless.push_back(&entry);
   });
   for (SegmentEntry* entry : useless)

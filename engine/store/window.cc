@@ -2,14 +2,15 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "store/chunk_log.h"
 
 namespace zferry::store {
 namespace {
 
 constexpr std::size_t kFootersMax = 32;
-constexpr std::size_t kFootersBytesMax = 24 * limits::MiB;
-constexpr std::size_t kFooterBytesMax = 8 * limits::MiB;  // of one: beyond that its chunks are not kept
+constexpr std::size_t kFootersBytesMax = limits::kFooterCacheBytes;
+constexpr std::size_t kFooterBytesMax = 2 * limits::MiB;  // of one: beyond that its chunks are not kept
 constexpr std::size_t kForgottenMax = 64;                 // blocks of a segment, before all of it is
 
 template <class See>
@@ -44,6 +45,7 @@ bool Window::read(SegmentEntry& entry) {
   by_handle_[entry.handle] = &entry;
   if (!start) return retire(entry), false;
   entry.scope = number_of(start->scope);
+  entry.born = start->generation;
   entry.check = start->segment;
   return true;
 }
@@ -122,16 +124,15 @@ std::optional<Window::Found> Window::find_by_index(const Scope& scope, const Any
                                                    std::uint64_t bytes) {
   const auto known = scopes_.find(scope);
   if (known == scopes_.end()) return {};
-  std::vector<std::pair<bool, SegmentEntry*>> candidates;
+  std::vector<SegmentEntry*> candidates;
   for (ChunkIndex::Handle handle : index_.find(prefix)) {
     SegmentEntry* entry = by_handle_[handle];
-    if (entry->scope == known->second) candidates.emplace_back(cached(*entry) != footers_.end(), entry);
+    if (entry->scope == known->second) candidates.push_back(entry);
   }
-  // What is in memory first, then what is younger.
-  std::ranges::sort(candidates, [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first : a.second->age > b.second->age;
-  });
-  for (const auto& [in_memory, entry] : candidates)
+  // The youngest first: what is there twice came again because the older one is damaged.
+  std::ranges::sort(candidates, std::ranges::greater(),
+                    [](const SegmentEntry* entry) { return std::pair(entry->born, entry->age); });
+  for (SegmentEntry* entry : candidates)
     if (auto found = footer_of(*entry).find(id, bytes)) return Found{entry, std::move(*found)};
   return {};
 }
