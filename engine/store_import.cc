@@ -24,7 +24,6 @@ namespace {
 
 constexpr std::size_t kReadBytes = 128 * limits::KiB;
 constexpr std::size_t kBlockBytes = limits::kBlockBytesMax;
-constexpr std::uint64_t kCommitBytes = 64 * limits::MiB;
 constexpr const char* kName = "zferry store import";
 
 // One import: what is read comes in, blocks of what the store lacks go into the session.
@@ -52,6 +51,7 @@ class Import {
       if (bytes == 0) bytes = std::min(waiting_.size(), kBlockBytes);
       if (Status status = cut(bytes); !status) return status;
     }
+    // Only here: what was never committed is no session, and one that is killed leaves all that it has to be found.
     return session_.commit();
   }
 
@@ -89,9 +89,7 @@ class Import {
     if (Status status = append(bytes, lacking); !status) return status;
     so_far_.new_chunks += lacking.size();
     so_far_.new_bytes += bytes.size();
-    if (uncommitted_ < kCommitBytes) return {};
-    uncommitted_ = 0;
-    return session_.commit();
+    return {};
   }
 
   // A chunk's bytes, which are to stand at this place of a block.
@@ -117,7 +115,6 @@ class Import {
                                   static_cast<std::uint32_t>(goes.size()), static_cast<std::uint8_t>(encoding)};
     if (Status status = session_.append(facts, goes, chunks); !status) return status;
     ++number_;
-    uncommitted_ += goes.size();
     return {};
   }
 
@@ -131,7 +128,6 @@ class Import {
   std::vector<std::byte> room_;
   std::uint64_t number_ = 0;
   std::uint64_t offset_ = 0;
-  std::uint64_t uncommitted_ = 0;
 };
 
 // Every checksum is looked at before what it stands for is kept.

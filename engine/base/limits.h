@@ -78,7 +78,7 @@ inline constexpr std::size_t kZfsAnswerBytesMax = 16 * MiB;    // of `zfs get -r
 // keep but a little of what is free, and the window is counted once, with a quarter more for what the kernel adds. It
 // is some seven times what a link of 1 Gbit/s and 80 ms holds: lanes that recover from losses are so far behind the
 // others (docs/PERFORMANCE.md, "The window").
-inline constexpr std::size_t kWindowBytes = 72 * MiB;
+inline constexpr std::size_t kWindowBytes = 64 * MiB;
 inline constexpr std::size_t kWindowBlocks = 384;
 inline constexpr std::size_t kSourceBuffers = 86;
 inline constexpr std::size_t kUnderWayLeast = 24 * MiB;  // of a source's pool, whatever the link
@@ -89,9 +89,12 @@ inline constexpr std::size_t kAnsweredBuffers = 6;
 inline constexpr std::size_t kResolvesMax = 3;
 inline constexpr std::size_t kPlainCacheBytes = 4 * MiB;
 inline constexpr std::size_t kFooterCacheBytes = 4 * MiB;
+inline constexpr std::size_t kKeptRecipeBytes = 2 * MiB;          // that the store has not written
+inline constexpr std::size_t kResolveBytes = 2 * kBlockBytesMax;  // beside its buffer: literals, skeleton
+inline constexpr std::size_t kStoreReaderBytes = 3 * kBlockBytesMax;
 inline constexpr std::size_t kUnpackedBytes = 8 * MiB;
 inline constexpr std::size_t kBufferBytes = kBlockBytesMax;  // a packed block is never longer than this
-inline constexpr std::size_t kGrainsOfBuffer = 64;   // lengths of buffers are multiples of this part of the longest
+inline constexpr std::size_t kGrainsOfBuffer = 64;  // lengths of buffers are multiples of this part of the longest
 inline constexpr std::size_t kIdleBytes = 16 * MiB;  // of a pool, kept for what comes next
 // A lane has two sealed blocks at the source, and what the kernel sends (by the system's default at most 4 MiB); at the
 // target, two reads of what is on its way in, shorter ones where there are many lanes.
@@ -118,7 +121,8 @@ inline constexpr std::size_t kSourceBytesMax(std::size_t lanes, std::size_t work
 inline constexpr std::size_t kTargetBytesMax(std::size_t lanes, std::size_t workers) {
   std::size_t long_reads = lanes < kLongReads ? lanes : kLongReads;
   return kWindowBytes * 5 / 4 + kWindowBlocks * kBlockBytesMax / kGrainsOfBuffer + lanes * kBufferBytes + kIdleBytes +
-         kUnpackedBytes + kResolvesMax * kBufferBytes + kPlainCacheBytes + kFooterCacheBytes +
+         kUnpackedBytes + kResolvesMax * (kBufferBytes + kResolveBytes) + kPlainCacheBytes + kFooterCacheBytes +
+         kKeptRecipeBytes + kStoreReaderBytes +
          kLaneReceiveBuffers * (long_reads * kLaneReceiveBytes + (lanes - long_reads) * kLaneReceiveBytesShort) +
          kGuestBytes + workers * kUnpackerBytes + kOuterListBytesMax + kProgramBytes;
 }

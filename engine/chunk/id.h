@@ -1,5 +1,5 @@
 // Ids of chunks: XXH3-128 under a secret of each dedup scope. They find; they never decide: a block that is put
-// together from what they found is compared by its proof (chunk/recipe.h). docs/PROTOCOL.md, "Chunks". Thread-safe.
+// together from what they found is compared by its proof (pipeline/recipe.h). docs/PROTOCOL.md, "Chunks". Thread-safe.
 #pragma once
 
 #include <algorithm>

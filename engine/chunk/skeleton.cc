@@ -150,6 +150,7 @@ Result<Skeleton> Skeleton::decode(ConstBytes encoded, std::size_t block_bytes) {
   std::uint64_t at = 0;
   for (std::uint32_t i = 0; i < pieces && in.ok(); ++i) {
     at += in.integer<std::uint32_t>("piece");
+    in.check("piece", at <= block_bytes);
     skeleton.pieces_.push_back({static_cast<std::uint32_t>(at), 0});
   }
   // The gaps before; then the lengths make offsets of them.

@@ -10,6 +10,23 @@
 
 namespace zferry::flow {
 
+Slice slice_of(std::vector<std::byte> bytes, std::function<void()> gone) {
+  struct Made {
+    std::vector<std::byte> bytes;
+    Bytes view;
+    std::function<void()> gone;
+    Made(std::vector<std::byte> made, std::function<void()> then)
+        : bytes(std::move(made)), view(bytes), gone(std::move(then)) {}
+    Made(const Made&) = delete;
+    Made& operator=(const Made&) = delete;
+    ~Made() {
+      if (gone) gone();
+    }
+  };
+  auto made = std::make_shared<Made>(std::move(bytes), std::move(gone));
+  return {Buffer(made, &made->view), made->view};
+}
+
 using Memory = std::unique_ptr<std::byte[]>;
 
 struct BufferPool::State {

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -19,6 +20,9 @@ struct Slice {
   Buffer buffer;
   ConstBytes bytes;
 };
+
+// Bytes that are in no pool's memory. `gone` is called with their last owner's end.
+Slice slice_of(std::vector<std::byte> bytes, std::function<void()> gone = {});
 
 class BufferPool {
  public:

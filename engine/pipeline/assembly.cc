@@ -50,21 +50,26 @@ void split_found(const store::FoundRuns& whole, std::span<const std::uint32_t> u
 }
 
 Status fill_gaps(Disk& disk, const std::vector<Gap>& gaps, std::span<const std::uint32_t> unit_bytes,
-                 std::span<const std::optional<store::FoundRuns>> found, Bytes block) {
+                 std::span<const std::optional<store::FoundRuns>> found, Bytes block,
+                 std::optional<store::BlockPlace>& unreadable) {
   std::vector<std::byte> unit;
   for (auto gap = gaps.begin(); gap != gaps.end();) {
     const std::uint32_t number = gap->unit;
     if (!disk.store || number >= found.size() || !found[number])
       return not_there("the store has nothing for a part of it");
     const std::uint32_t bytes = unit_bytes[number];
+    const auto read_into = [&](Bytes into) {
+      Status read = disk.plain.read(*disk.store, *found[number], into);
+      if (!read) unreadable = found[number]->place;
+      return read;
+    };
     if (gap->bytes == bytes) {
-      if (Status read = disk.plain.read(*disk.store, *found[number], block.subspan(gap->offset, bytes)); !read)
-        return read;
+      if (Status read = read_into(block.subspan(gap->offset, bytes)); !read) return read;
       ++gap;
       continue;
     }
     unit.resize(bytes);
-    if (Status read = disk.plain.read(*disk.store, *found[number], unit); !read) return read;
+    if (Status read = read_into(unit); !read) return read;
     for (; gap != gaps.end() && gap->unit == number; ++gap)
       copy_bytes(ConstBytes(unit).subspan(gap->unit_offset, gap->bytes), block.subspan(gap->offset));
   }
@@ -83,7 +88,9 @@ Status unpack_kept(Disk& disk, const seal::SecretBytes& leaf_key, std::uint64_t 
   auto recipe = Recipe::decode(decoded->recipe, block.size(), decoded->unit_bytes);
   if (!recipe) return not_there(recipe.error().what);
   const std::vector<Gap> gaps = recipe->put(block);
-  if (Status filled = fill_gaps(disk, gaps, decoded->unit_bytes, decoded->found, block); !filled) return filled;
+  std::optional<store::BlockPlace> unreadable;
+  Status filled = fill_gaps(disk, gaps, decoded->unit_bytes, decoded->found, block, unreadable);
+  if (!filled) return filled;
   if (Status proved = prove_block(*recipe, leaf_key, offset, block); !proved) return not_there(proved.error().what);
   return {};
 }

@@ -17,9 +17,10 @@ void split_found(const store::FoundRuns& whole, std::span<const std::uint32_t> u
                  std::span<std::optional<store::FoundRuns>> units);
 
 // Copies into the block what the store has for its gaps. Errors: kStoreFailed: something cannot be read, or was not
-// found at all.
+// found at all; `unreadable` then says what, if anything was there.
 Status fill_gaps(Disk& disk, const std::vector<Gap>& gaps, std::span<const std::uint32_t> unit_bytes,
-                 std::span<const std::optional<store::FoundRuns>> found, Bytes block);
+                 std::span<const std::optional<store::FoundRuns>> found, Bytes block,
+                 std::optional<store::BlockPlace>& unreadable);
 
 // The checksums, then whether the block is what the source has. Errors: kProtocol: it is not.
 Status prove_block(const Recipe& recipe, const seal::SecretBytes& leaf_key, std::uint64_t offset, Bytes block);

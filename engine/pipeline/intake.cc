@@ -99,9 +99,9 @@ Result<std::unique_ptr<ReceivePipeline>> Intake::make_pipeline(std::unique_ptr<z
 }
 
 void Intake::look_for_chunks() {
-  if (resolver_ || chunk_key() == wire::Id{}) return;
   Resolver::Events events;
-  events.need = [this](const wire::Need& need) { events_.need(need); };
+  events.need = [this] { events_.need(); };
+  events.here = [this](std::uint64_t number) { return here(number); };
   events.resolved = [this](Resolver::Resolved block) { take_resolved(std::move(block)); };
   auto on_disk = [this](std::function<Status(Disk&)> job, std::function<void(Status)> done) {
     spool_->on_disk(std::move(job), std::move(done));
@@ -121,7 +121,7 @@ void Intake::look_for_chunks() {
 void Intake::launch(std::unique_ptr<zstream::Remainder> rest) {
   auto made = make_pipeline(std::move(rest));
   if (!made) return fail(made.take_error());
-  look_for_chunks();
+  if (!resolver_ && chunk_key() != wire::Id{}) look_for_chunks();
   pipeline_ = std::move(*made);
   ++launches_;
   launched_at_ = pipeline_->delivered();
@@ -135,27 +135,32 @@ void Intake::launch(std::unique_ptr<zstream::Remainder> rest) {
   host_.loop.post(lifeline_.guard([this] { on_progress(); }));
 }
 
+bool Intake::here(std::uint64_t number) const {
+  return spooling() ? spool_->has(number) : pipeline_ && pipeline_->has(number);
+}
+
 bool Intake::within_credit(std::uint64_t number, std::uint64_t offset, std::uint32_t raw_bytes) const {
   const std::uint64_t end = offset + raw_bytes;
-  if (!spooling()) return !pipeline_ || end <= pipeline_->credit_bytes();  // it counts blocks itself
-  return number < granted_ && end <= granted_bytes_;
+  if (spooling()) return number < granted_ && end <= granted_bytes_;
+  return !pipeline_ || (number < pipeline_->credit() && end <= pipeline_->credit_bytes());
 }
 
 void Intake::named(const wire::Chunks& chunks) {
-  if (!resolver_) return events_.broke({Fault::kProtocol, "the source named chunks where none are looked for", {}});
+  if (!spool_) return events_.broke({Fault::kProtocol, "the source named chunks where none are looked for", {}});
   if (!within_credit(chunks.number, chunks.offset, chunks.raw_bytes)) return events_.broke(beyond_credit());
-  const bool here = spooling() ? spool_->has(chunks.number) : pipeline_ && pipeline_->has(chunks.number);
-  if (!here) resolver_->named(chunks);
+  if (!pipeline_ && !spooling()) return;
+  if (!resolver_) look_for_chunks();  // a process before this one did: nothing is found now
+  if (!here(chunks.number)) resolver_->named(chunks);
 }
 
 void Intake::take(const wire::Block& header, flow::Slice packed) {
   if (!within_credit(header.number, header.offset, header.raw_bytes)) return events_.broke(beyond_credit());
   if (header.raw_bytes > session_.open.block_bytes_max)
     return events_.broke({Fault::kProtocol, "a block is longer than was agreed", {}});
-  const bool here = spooling() ? spool_->has(header.number) : pipeline_ && pipeline_->has(header.number);
-  if (here) return;
+  if (here(header.number)) return;
   if (header.encoding == wire::Encoding::kChunks) {
-    if (!resolver_) return events_.broke({Fault::kProtocol, "a recipe came where no chunks are looked for", {}});
+    if (!spool_) return events_.broke({Fault::kProtocol, "a recipe came where no chunks are looked for", {}});
+    if (!resolver_) look_for_chunks();
     return resolver_->take(header, std::move(packed));
   }
   std::vector<store::ChunkFacts> chunks;
@@ -173,16 +178,10 @@ void Intake::take_resolved(Resolver::Resolved block) {
   whole.packed_bytes = whole.raw_bytes;
   if (spooling()) {
     Spool::Block kept{whole, block.raw, std::move(block.chunks)};
-    if (!block.kept.empty()) {
-      struct Kept {
-        std::vector<std::byte> bytes;
-        Bytes view;
-      };
-      auto memory = std::make_shared<Kept>(Kept{std::move(block.kept), {}});
-      memory->view = memory->bytes;
+    if (!block.kept.bytes.empty()) {
       kept.header.encoding = wire::Encoding::kChunks;
-      kept.header.packed_bytes = static_cast<std::uint32_t>(memory->view.size());
-      kept.packed = {flow::Buffer(memory, &memory->view), memory->view};
+      kept.header.packed_bytes = static_cast<std::uint32_t>(block.kept.bytes.size());
+      kept.packed = std::move(block.kept);
       kept.raw = block.raw;
     }
     spool_->take(std::move(kept));
@@ -262,7 +261,7 @@ void Intake::let_go() {
 }
 
 void Intake::rewind(std::function<std::uint64_t()> incarnation, RewindDone done) {
-  if (resolver_) resolver_->forget_from(0);  // the new run names what it sends
+  if (resolver_) resolver_->forget_all();  // the new run names what it sends
   caught_up_ = rewinding_ = [this, incarnation, done = std::move(done)] {
     pipeline_->rewind(of_this_pipeline([this, incarnation, done] {
       rewinding_ = nullptr;

@@ -29,7 +29,7 @@ class Intake {
     std::function<void()> progress;                  // ack() has news
     std::function<void(wire::Completion)> finished;  // the destination has everything
     std::function<void(const KeptFinal&)> had_it;    // it had, before this process was started
-    std::function<void(const wire::Need&)> need;     // what the source is to be told of a block's chunks
+    std::function<void()> need;                      // next_need() has something
     std::function<void(Error)> broke;                // the source's fault; once
     std::function<void(Error)> failed;               // this end's; once
   };
@@ -49,6 +49,11 @@ class Intake {
   void take(const wire::Block& header, flow::Slice packed);
   // The source says what a block is made of: for a session whose chunk_key() is not all zero.
   void named(const wire::Chunks& chunks);
+  // What the source is to be told of blocks' chunks: next, once; and all of it again, where that may have been lost.
+  std::optional<wire::Need> next_need() { return resolver_ ? resolver_->next_need() : std::nullopt; }
+  void say_needs_again() {
+    if (resolver_) resolver_->say_again();
+  }
   wire::Id chunk_key() const { return spooling() ? spool_->chunk_key() : wire::Id{}; }
   std::uint64_t found_bytes() const { return resolver_ ? resolver_->found_bytes() : 0; }
   // What the source is told; credit is granted by it.
@@ -75,6 +80,7 @@ class Intake {
   ReceivePipeline::Window window() const { return {settings_.window_blocks, settings_.window_bytes}; }
   bool spooling() const { return spool_ && spool_->active(); }
   void look_for_chunks();
+  bool here(std::uint64_t number) const;
   bool within_credit(std::uint64_t number, std::uint64_t offset, std::uint32_t raw_bytes) const;
   void take_resolved(Resolver::Resolved block);
   Status check_capacity() const;

@@ -37,7 +37,10 @@ void pack_block(OutgoingBlock& block, const Packing& how, const flow::Buffer& ro
 std::size_t packed_bytes_wanted(const OutgoingBlock& block) {
   const std::size_t raw = block.raw.bytes.size();
   std::size_t found = 0;
-  for (std::size_t unit = 0; unit < block.layout.units.size(); ++unit)
+  // Keys stay in the skeleton, as zeros, until that is packed.
+  const std::size_t payload_units =
+      block.layout.has_keys ? block.layout.chunks.back().first_unit : block.layout.units.size();
+  for (std::size_t unit = 0; unit < payload_units; ++unit)
     if (!block.missing.has(unit)) found += block.layout.units[unit].bytes;
   // Beside what is not found: a length and a place of each piece, a bit of each unit, and the fixed parts.
   const std::size_t more = block.layout.pieces.size() * 16 + block.layout.headers.size() * 8 + 256;
@@ -55,6 +58,8 @@ void pack_missing(OutgoingBlock& block, const Packing& how, const seal::SecretBy
   const std::size_t packed =
       room ? pack_recipe(block.layout, raw, block.missing, skeleton, proof, pack_literals, *room) : 0;
   if (packed == 0) return take_as_it_is(block);
+  for (std::size_t unit = 0; unit < block.layout.units.size(); ++unit)
+    if (!block.missing.has(unit)) block.found_bytes += block.layout.units[unit].bytes;
   block.packed = {room, ConstBytes(*room).first(packed)};
   block.header.encoding = wire::Encoding::kChunks;
   block.header.packed_bytes = static_cast<std::uint32_t>(packed);

@@ -36,6 +36,7 @@ struct OutgoingBlock {
   wire::Chunks chunks;                        // work
   std::optional<zstream::Fletcher4> running;  // verify: of all before it
   UnitSet missing;                            // the answer
+  std::size_t found_bytes = 0;                // that its recipe leaves out
   bool whole = false;                         // it goes as it is
 };
 

@@ -177,17 +177,12 @@ Status ReceivePipeline::follow(ConstBytes part, const std::optional<seal::Leaf>&
 
 void ReceivePipeline::put_out(flow::Slice raw) {
   if (rest_) {
-    struct Made {
-      std::vector<std::byte> bytes;
-      Bytes view;
-    };
-    auto made = std::make_shared<Made>();
-    if (Status fed = rest_->feed(raw.bytes, made->bytes); !fed) {
+    std::vector<std::byte> made;
+    if (Status fed = rest_->feed(raw.bytes, made); !fed) {
       if (!std::exchange(broken_, true)) events_.failed(fed.take_error());
       return;
     }
-    made->view = made->bytes;
-    raw = {flow::Buffer(made, &made->view), made->view};
+    raw = flow::slice_of(std::move(made));
   }
   put_out_bytes_ += raw.bytes.size();
   block_ends_.push_back({put_out_bytes_, at_.chain.stream_bytes()});

@@ -23,6 +23,8 @@ struct Resolver::Assembly {
   Status sound{};
   std::optional<Recipe> recipe{};
   std::vector<Gap> gaps{};
+  std::vector<std::byte> kept{};
+  std::optional<store::BlockPlace> unreadable{};
   Resolved done{};
 };
 
@@ -35,8 +37,9 @@ Resolver::Resolver(Host& host, OnDisk on_disk, std::function<flow::Buffer(std::s
       events_(std::move(events)) {}
 
 void Resolver::named(const wire::Chunks& chunks) {
+  if (resolving_.contains(chunks.number)) return;  // its recipe is here: it was answered
   if (const auto known = answers_.find(chunks.number); known != answers_.end()) {
-    if (known->second->ready) say(*known->second);
+    if (known->second->ready) say(chunks.number);
     return;
   }
   auto answer = std::make_shared<Answer>();
@@ -44,12 +47,13 @@ void Resolver::named(const wire::Chunks& chunks) {
   answer->unit_bytes = chunks.unit_bytes();
   answers_.emplace(chunks.number, answer);
   for (const wire::Chunks::Chunk& chunk : chunks.chunks)
-    if (bringer_.try_emplace(chunk.id, chunks.number).second) brought_[chunks.number].push_back(chunk.id);
+    if (stores_ && bringer_.try_emplace(chunk.id, chunks.number).second) brought_[chunks.number].push_back(chunk.id);
   consider(answer);
 }
 
-// What repeats soon after it came the first time is found only once that is in the store: where it is worth it, the
-// answer waits. It waits for earlier blocks alone, and those come whatever becomes of this one.
+// What repeats soon after it came the first time is found only once that is in the store: where it is worth it, which
+// is where blocks behind this one are held up for a round trip, the answer waits. It waits for earlier blocks alone,
+// and those come whatever becomes of this one.
 void Resolver::consider(const std::shared_ptr<Answer>& answer) {
   if (const auto before = brought_before(*answer)) {
     deferred_.emplace(*before, answer);
@@ -71,7 +75,7 @@ std::optional<std::uint64_t> Resolver::brought_before(const Answer& answer) cons
     bytes += chunk.bytes();
     last = std::max(last.value_or(0), bringer->second);
   }
-  constexpr std::uint64_t kGoodPart = 4;
+  constexpr std::uint64_t kGoodPart = 2;
   return bytes * kGoodPart >= answer.chunks.raw_bytes ? last : std::nullopt;
 }
 
@@ -80,10 +84,11 @@ void Resolver::looked_up(const std::shared_ptr<Answer>& answer) {
   const std::uint64_t number = answer->chunks.number;
   if (answer->missing.words().empty()) stored(number);  // others find what this one found
   const auto now = answers_.find(number);
-  if (now != answers_.end() && now->second == answer) say(*answer);
+  if (now != answers_.end() && now->second == answer) say(number);
 }
 
 void Resolver::stored(std::uint64_t number) {
+  if (!waiting_.empty()) start();  // what was kept in memory is let go
   if (const auto ids = brought_.find(number); ids != brought_.end()) {
     for (const wire::Chunks::ChunkId& id : ids->second) bringer_.erase(id);
     brought_.erase(ids);
@@ -100,6 +105,7 @@ void Resolver::consider_again(std::uint64_t number) {
 }
 
 void Resolver::nothing_is_stored() {
+  stores_ = false;
   bringer_.clear();
   brought_.clear();
   while (!deferred_.empty()) consider_again(deferred_.begin()->first);
@@ -136,11 +142,35 @@ Status Resolver::look_up(Disk& disk, Answer& answer) {
   return {};
 }
 
-void Resolver::say(const Answer& answer) {
-  events_.need(wire::Need{answer.chunks.number, false, answer.missing.words()});
+void Resolver::say(std::uint64_t number) {
+  to_say_.insert(number);
+  events_.need();
 }
 
-void Resolver::ask_whole(std::uint64_t number) { events_.need(wire::Need{number, true, {}}); }
+void Resolver::ask_whole(std::uint64_t number) {
+  whole_.insert(number);
+  say(number);
+}
+
+std::optional<wire::Need> Resolver::next_need() {
+  while (!to_say_.empty()) {
+    const std::uint64_t number = *to_say_.begin();
+    to_say_.erase(to_say_.begin());
+    if (events_.here(number)) whole_.erase(number);
+    if (whole_.contains(number)) return wire::Need{number, true, {}};
+    const auto answer = answers_.find(number);
+    if (answer != answers_.end() && answer->second->ready)
+      return wire::Need{number, false, answer->second->missing.words()};
+  }
+  return std::nullopt;
+}
+
+void Resolver::say_again() {
+  for (const auto& [number, answer] : answers_)
+    if (answer->ready) to_say_.insert(number);
+  to_say_.insert(whole_.begin(), whole_.end());
+  if (!to_say_.empty()) events_.need();
+}
 
 void Resolver::take(const wire::Block& header, flow::Slice packed) {
   if (resolving_.contains(header.number)) return;  // a copy of it
@@ -157,7 +187,7 @@ void Resolver::take(const wire::Block& header, flow::Slice packed) {
 
 // A few at a time: each needs a buffer beside the one that it came in.
 void Resolver::start() {
-  while (!waiting_.empty() && under_way_ < limits::kResolvesMax) {
+  while (!waiting_.empty() && under_way_ < limits::kResolvesMax && *kept_bytes_ <= limits::kKeptRecipeBytes) {
     flow::Buffer room = take_buffer_(waiting_.front().header.raw_bytes);
     if (!room) {
       if (!std::exchange(retry_due_, true))
@@ -197,7 +227,8 @@ void Resolver::put_together(std::shared_ptr<Assembly> assembly) {
   const auto fill = [assembly](Disk& disk) -> Status {
     if (!assembly->sound) return {};
     const Bytes block = assembly->room->first(assembly->header.raw_bytes);
-    assembly->sound = fill_gaps(disk, assembly->gaps, assembly->answer->unit_bytes, assembly->answer->found, block);
+    assembly->sound = fill_gaps(disk, assembly->gaps, assembly->answer->unit_bytes, assembly->answer->found, block,
+                                assembly->unreadable);
     return {};
   };
   const auto prove = [assembly, key = leaf_key_] {
@@ -213,9 +244,9 @@ void Resolver::put_together(std::shared_ptr<Assembly> assembly) {
     std::vector<std::optional<store::FoundRuns>> found = answer.found;
     for (std::size_t unit = 0; unit < found.size(); ++unit)
       if (recipe.brings(unit)) found[unit].reset();
-    done.kept = encode_kept({answer.unit_bytes, std::move(found), assembly->packed.bytes});
-    if (done.kept.size() >= block.size()) done.kept.clear();
-    done.chunks = done.kept.empty() ? chunks_in_block(answer.chunks) : chunks_in_recipe(answer.chunks, recipe);
+    assembly->kept = encode_kept({answer.unit_bytes, std::move(found), assembly->packed.bytes});
+    if (assembly->kept.size() >= block.size()) assembly->kept.clear();
+    done.chunks = assembly->kept.empty() ? chunks_in_block(answer.chunks) : chunks_in_recipe(answer.chunks, recipe);
   };
   host_.workers.run(lay, lifeline_.guard([this, assembly, fill, prove] {
     on_disk_(fill, lifeline_.guard([this, assembly, prove](const Status&) {
@@ -229,28 +260,54 @@ void Resolver::end(const std::shared_ptr<Assembly>& assembly) {
   auto still_here = lifeline_.guard([this] { start(); });
   if (assembly->era == era_) {
     resolving_.erase(assembly->header.number);
-    const Answer& answer = *assembly->answer;
-    if (assembly->sound) {
-      for (std::size_t unit = 0; unit < answer.unit_bytes.size(); ++unit)
-        if (!assembly->recipe->brings(unit)) found_bytes_ += answer.unit_bytes[unit];
-      events_.resolved(std::move(assembly->done));
+    if (events_.here(assembly->header.number)) {
+      // It came whole meanwhile.
+    } else if (assembly->sound) {
+      succeed(*assembly);
     } else {
-      // Whichever of them was wrong: none is found there again. What the block brings is named again with it.
-      answers_.emplace(assembly->header.number, assembly->answer);
-      on_disk_(
-          [assembly](Disk& disk) {
-            for (const auto& found : assembly->answer->found)
-              if (found && disk.store) disk.store->forget(disk.scope, found->place);
-            return Status();
-          },
-          [](const Status&) {});
-      ask_whole(assembly->header.number);
+      fail(*assembly);
     }
   }
   still_here();
 }
 
+void Resolver::succeed(Assembly& assembly) {
+  const Answer& answer = *assembly.answer;
+  for (std::size_t unit = 0; unit < answer.unit_bytes.size(); ++unit)
+    if (!assembly.recipe->brings(unit)) found_bytes_ += answer.unit_bytes[unit];
+  const std::size_t bytes = assembly.kept.size();
+  if (bytes > 0) {
+    *kept_bytes_ += bytes;
+    assembly.done.kept = flow::slice_of(std::move(assembly.kept), [kept = kept_bytes_, bytes] { *kept -= bytes; });
+  }
+  events_.resolved(std::move(assembly.done));
+}
+
+// What proved wrong is not found there again: where nothing could be read that alone, where the proof failed all of it,
+// for nobody knows which it was. What the block brings is named again with it.
+void Resolver::fail(const Assembly& assembly) {
+  const std::uint64_t number = assembly.header.number;
+  answers_.emplace(number, assembly.answer);
+  std::vector<store::BlockPlace> wrong;
+  if (assembly.unreadable) {
+    wrong.push_back(*assembly.unreadable);
+  } else if (assembly.recipe) {
+    for (const auto& found : assembly.answer->found)
+      if (found) wrong.push_back(found->place);
+  }
+  on_disk_(
+      [wrong = std::move(wrong)](Disk& disk) {
+        for (const store::BlockPlace& place : wrong)
+          if (disk.store) disk.store->forget(place);
+        return Status();
+      },
+      [](const Status&) {});
+  ask_whole(number);
+}
+
 std::vector<store::ChunkFacts> Resolver::brought_by(const wire::Block& header) {
+  whole_.erase(header.number);
+  resolving_.erase(header.number);  // what comes of its recipe comes too late
   const auto known = answers_.find(header.number);
   if (known == answers_.end()) return {};
   const std::shared_ptr<Answer> answer = std::move(known->second);
@@ -259,14 +316,16 @@ std::vector<store::ChunkFacts> Resolver::brought_by(const wire::Block& header) {
   return same ? chunks_in_block(answer->chunks) : std::vector<store::ChunkFacts>{};
 }
 
-void Resolver::forget_from(std::uint64_t number) {
+void Resolver::forget_all() {
   ++era_;
+  answers_.clear();
   bringer_.clear();
   brought_.clear();
   deferred_.clear();
-  resolving_.erase(resolving_.lower_bound(number), resolving_.end());
-  answers_.erase(answers_.lower_bound(number), answers_.end());
-  std::erase_if(waiting_, [number](const Waiting& waiting) { return waiting.header.number >= number; });
+  to_say_.clear();
+  whole_.clear();
+  waiting_.clear();
+  resolving_.clear();
 }
 
 }  // namespace zferry::pipeline

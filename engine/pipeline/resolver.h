@@ -30,12 +30,13 @@ class Resolver {
   struct Resolved {
     wire::Block header;  // as it came
     flow::Slice raw;
-    std::vector<std::byte> kept;            // how the store keeps it; empty: that would be no shorter than `raw`
+    flow::Slice kept;                       // how the store keeps it; empty: that would be no shorter than `raw`
     std::vector<store::ChunkFacts> chunks;  // that it brings: places in what it brings, or in `raw` where kept is empty
   };
   struct Events {
-    std::function<void(const wire::Need&)> need;
+    std::function<void()> need;  // next_need() has something
     std::function<void(Resolved)> resolved;
+    std::function<bool(std::uint64_t number)> here;  // whether a block has come, in whatever form
   };
   using OnDisk = std::function<void(std::function<Status(Disk&)> job, std::function<void(Status)> done)>;
   // `take` gives buffers as long as a block; REQUIRES: kResolvesMax more than all else that has them needs.
@@ -52,8 +53,12 @@ class Resolver {
   void take(const wire::Block& header, flow::Slice packed);
   // A block came as it is: the chunks that it brings, if it was named.
   std::vector<store::ChunkFacts> brought_by(const wire::Block& header);
-  // Nothing is expected of blocks from this number on; what is under way of them changes nothing.
-  void forget_from(std::uint64_t number);
+  // What the source is to be told next, for the one time; it is kept here until somebody can say it.
+  std::optional<wire::Need> next_need();
+  // What was said may have been lost: all that still matters is to be said again.
+  void say_again();
+  // Nothing is expected of blocks that were named; what is under way of them changes nothing.
+  void forget_all();
   // So many bytes of the stream were found, and came out right.
   std::uint64_t found_bytes() const { return found_bytes_; }
 
@@ -75,10 +80,12 @@ class Resolver {
   void looked_up(const std::shared_ptr<Answer>& answer);
   void consider_again(std::uint64_t number);
   static Status look_up(Disk& disk, Answer& answer);
-  void say(const Answer& answer);
+  void say(std::uint64_t number);
   void start();
   void put_together(std::shared_ptr<Assembly> assembly);
   void end(const std::shared_ptr<Assembly>& assembly);
+  void succeed(Assembly& assembly);
+  void fail(const Assembly& assembly);
   void ask_whole(std::uint64_t number);
 
   Host& host_;
@@ -86,10 +93,14 @@ class Resolver {
   std::function<flow::Buffer(std::size_t)> take_buffer_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;
   Events events_;
-  std::map<std::uint64_t, std::shared_ptr<Answer>> answers_;                // by number
-  std::unordered_map<wire::Chunks::ChunkId, std::uint64_t, Hash> bringer_;  // by id the block
-  std::map<std::uint64_t, std::vector<wire::Chunks::ChunkId>> brought_;     // the reverse
-  std::multimap<std::uint64_t, std::shared_ptr<Answer>> deferred_;          // until that block is stored
+  std::map<std::uint64_t, std::shared_ptr<Answer>> answers_;                    // by number
+  std::unordered_map<wire::Chunks::ChunkId, std::uint64_t, Hash> bringer_;      // by id the block
+  std::map<std::uint64_t, std::vector<wire::Chunks::ChunkId>> brought_;         // the reverse
+  std::multimap<std::uint64_t, std::shared_ptr<Answer>> deferred_;              // until that block is stored
+  bool stores_ = true;                                                          // else nobody waits for what is stored
+  std::set<std::uint64_t> to_say_;                                              // numbers whose answer is to be said
+  std::set<std::uint64_t> whole_;                                               // asked for whole, and not here
+  std::shared_ptr<std::size_t> kept_bytes_ = std::make_shared<std::size_t>(0);  // of Resolved::kept, in memory
   struct Waiting {
     wire::Block header;
     flow::Slice packed;

@@ -79,8 +79,9 @@ OutgoingBlock* SendPipeline::find_ready(std::uint64_t number) {
 
 Status SendPipeline::answer(const wire::Need& need) {
   if (const auto gone = recipes_.find(need.number); gone != recipes_.end() && need.whole) {
-    whole_again_.push_back(gone->second);
-    pack_again();
+    const BlockPtr block = gone->second;
+    recipes_.erase(gone);  // asked twice, it is on its way
+    pack_whole(*block);
     return {};
   }
   OutgoingBlock* block = find_ready(need.number);
@@ -112,12 +113,10 @@ void SendPipeline::pack_answered() {
     repack(block, std::move(room), [this, block] {
       block->stage = Stage::kPacked;
       if (block->header.encoding != wire::Encoding::kChunks) block->raw = {};
-      for (std::size_t unit = 0; unit < block->layout.units.size() && !block->whole; ++unit)
-        if (!block->missing.has(unit)) found_bytes_ += block->layout.units[unit].bytes;
+      found_bytes_ += block->found_bytes;
       events_.ready();
     });
   }
-  pack_again();
 }
 
 void SendPipeline::repack(const BlockPtr& block, flow::Buffer room, std::function<void()> done) {
@@ -138,21 +137,16 @@ void SendPipeline::repack(const BlockPtr& block, flow::Buffer room, std::functio
   }));
 }
 
-// What went as a recipe and could not be put together. It is on its way already, as far as anybody knows: it goes
-// as it is where there is no room.
-void SendPipeline::pack_again() {
-  while (!whole_again_.empty() && !failed_) {
-    const BlockPtr block = whole_again_.front();
-    whole_again_.pop_front();
-    if (recipes_.erase(block->header.number) == 0) continue;  // asked twice, or there by now
-    auto whole = std::make_shared<OutgoingBlock>();
-    whole->header = block->header;
-    whole->raw = block->raw;
-    whole->whole = true;
-    found_bytes_ -= std::min<std::uint64_t>(found_bytes_, block->layout.payload_bytes());
-    flow::Buffer room = settings_.pack.mode == pack::Mode::kOff ? nullptr : pool_.take(whole->header.raw_bytes);
-    repack(whole, std::move(room), [this, whole] { events_.again(whole->header, whole->packed); });
-  }
+// What went as a recipe and could not be put together. It is on its way already, as far as anybody knows: it goes as it
+// is where there is no room.
+void SendPipeline::pack_whole(const OutgoingBlock& recipe) {
+  auto block = std::make_shared<OutgoingBlock>();
+  block->header = recipe.header;
+  block->raw = recipe.raw;
+  block->whole = true;
+  found_bytes_ -= recipe.found_bytes;
+  flow::Buffer room = settings_.pack.mode == pack::Mode::kOff ? nullptr : pool_.take(block->header.raw_bytes);
+  repack(block, std::move(room), [this, block] { events_.again(block->header, block->packed); });
 }
 
 void SendPipeline::let_go(const std::function<bool(std::uint64_t number)>& holds) {

@@ -93,22 +93,22 @@ bool SendPipeline::may_read_ahead() {
   return waiting_.size() < std::clamp<std::size_t>(buffers / 4, 1, limits::kReadAheadBlocks);
 }
 
-// Where nobody looks for chunks (as far as is known) blocks end where leaves do, so that whole leaves are summed on the
-// workers.
+// Where nobody looks for chunks (as far as is known), or they are only compared, blocks end where leaves do, so that
+// whole leaves are summed on the workers.
 std::size_t SendPipeline::block_bytes_most(std::size_t there) const {
-  return id_key_ ? settings_.block_bytes : settings_.block_bytes - (offset_ + there) % settings_.block_bytes;
+  return cuts_by_chunks() ? settings_.block_bytes : settings_.block_bytes - (offset_ + there) % settings_.block_bytes;
 }
 
 InputReader::Cut SendPipeline::cut_block(std::size_t there, CutFor why) {
   const std::size_t most = block_bytes_most(0);
   std::size_t bytes = 0;
-  if (cutter_ && (id_key_ || cutter_->follows_records())) {
+  if (cuts_by_chunks() || (cutter_ && !leaf_key_ && cutter_->follows_records())) {
     bytes = cut_chunks(there, most, why);
   } else {
     const std::size_t length = std::min(block_length(), most);
     if (there >= length || why != CutFor::kLength) bytes = std::min(there, length);
   }
-  return {bytes, !id_key_ && bytes == most};
+  return {bytes, !cuts_by_chunks() && bytes == most};
 }
 
 // The first blocks are short, so that the first byte is soon there whatever the link; then they double.

@@ -85,7 +85,7 @@ class SendPipeline {
   // Of the stream, that was found at the target.
   std::uint64_t found_bytes() const { return found_bytes_; }
   // Everything that it may hold is on the link.
-  bool starved() const { return ready_.empty() && queue_.empty() && pool_.waited_for(); }
+  bool starved() const { return ready() == 0 && queue_.empty() && pool_.waited_for(); }
   bool waits_for(const Credit& credit) const { return !ready_.empty() && !credit.covers(ready_.front()->header); }
   // Downstream has room: what was read so far may go.
   void pull() { reader_->offer(); }
@@ -118,7 +118,8 @@ class SendPipeline {
   std::uint64_t skipped_bytes() const { return equal_bytes_; }
   // Blocks that are being worked on; with the pool full and none, the link is what all wait for.
   std::size_t in_work() const { return queue_.size(); }
-  std::size_t ready() const { return ready_.size(); }
+  // Blocks that a lane may have at once.
+  std::size_t ready() const { return ready_.empty() || ready_.front()->stage != Stage::kPacked ? 0 : ready_.size(); }
 
  private:
   using BlockPtr = std::shared_ptr<OutgoingBlock>;
@@ -126,6 +127,7 @@ class SendPipeline {
   bool hungry() const;
   bool may_read_ahead();
   std::size_t block_length() const;
+  bool cuts_by_chunks() const { return id_key_ && offset_ >= resume_.offset; }
   std::size_t block_bytes_most(std::size_t there) const;
   InputReader::Cut cut_block(std::size_t there, CutFor why);
   void resume();
@@ -145,7 +147,7 @@ class SendPipeline {
   void flush_soon();
   OutgoingBlock* find_ready(std::uint64_t number);
   void pack_answered();
-  void pack_again();
+  void pack_whole(const OutgoingBlock& recipe);
   void repack(const BlockPtr& block, flow::Buffer room, std::function<void()> done);
   void fail(Error why);
   void fail_soon(Error why);
@@ -176,7 +178,6 @@ class SendPipeline {
   std::optional<chunk::Cutter> cutter_;         // until it is known that nobody looks for chunks
   std::shared_ptr<const chunk::IdKey> id_key_;  // somebody does; shared with the jobs
   std::map<std::uint64_t, BlockPtr> recipes_;   // that have gone; whole in `raw`
-  std::deque<BlockPtr> whole_again_;            // of them, for room
   std::uint64_t next_to_name_ = 0;
   std::uint64_t scanned_ = 0;
   std::uint64_t found_bytes_ = 0;

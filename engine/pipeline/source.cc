@@ -372,7 +372,7 @@ bool Source::load(Lane& lane) {
 // full, or this end's pool, or nothing more will come; else when it is very late. Blocks of several lanes overtake each
 // other by about one each; late is what many have overtaken.
 bool Source::load_copy(Lane& lane) {
-  bool last_ones = pipeline_->ready() == 0 && pipeline_->input_over();
+  bool last_ones = pipeline_->drained();
   bool stuck = last_ones || pipeline_->waits_for(credit()) || pipeline_->starved();
   std::size_t overtaken_by = last_ones ? 1 : link_.carriers().size() + kOvertaken;
   TimePoint late{host_.loop.now() - TimePoint{stuck ? tuner_.late() : tuner_.very_late()}};

@@ -154,6 +154,7 @@ Link::Events Target::link_events() {
   };
   events.room = [] {};
   events.drained = [this] {
+    say_needs();
     if (std::exchange(ack_waits_, false) && core().state() == State::kReceiving) send_ack(false);
   };
   events.broke = [this](Lane&, Error why) { broke(std::move(why)); };
@@ -278,10 +279,7 @@ Intake::Events Target::intake_events() {
     had_it_ = true;
     write_down(record);
   };
-  events.need = [this](const wire::Need& need) {
-    Lane* lane = link_.best();
-    if (lane != nullptr && core().state() == State::kReceiving) lane->send(wire::FrameType::kNeed, wire::encode(need));
-  };
+  events.need = [this] { say_needs(); };
   events.broke = [this](Error why) { broke(std::move(why)); };
   events.failed = [this](Error why) { driver_.feed(Event::kLocalFailed, {std::move(why)}); };
   return events;
@@ -318,8 +316,23 @@ void Target::send_ack(bool in_any_case) {
   lane->send(wire::FrameType::kAck, wire::encode(ack));
 }
 
+// As many as go at once; the rest when they are gone: a source may read them as slowly as it likes.
+void Target::say_needs() {
+  if (core().state() != State::kReceiving) return;
+  constexpr int kAtOnce = 32;
+  for (Lane* lane : link_.carriers()) {
+    if (!lane->idle()) continue;
+    for (int said = 0; said < kAtOnce; ++said) {
+      std::optional<wire::Need> need = intake_.next_need();
+      if (!need) return;
+      lane->send(wire::FrameType::kNeed, wire::encode(*need));
+    }
+  }
+}
+
 // On every lane: the source waits for it on each that joins, and one that was said on a lane that died is lost.
 void Target::repeat_ack(const wire::Ack& ack) {
+  intake_.say_needs_again();
   bool said = false;
   std::vector<Lane*> lanes = link_.carriers();
   if (Lane* silent = lanes.empty() ? link_.best() : nullptr) lanes.push_back(silent);  // it may come back to life

@@ -83,6 +83,7 @@ class Target {
   void retire_record();
   void send_ack(bool in_any_case);
   void repeat_ack(const wire::Ack& ack);
+  void say_needs();
   void send_final_ack();
   void send_abort();
   void finish();

@@ -57,7 +57,9 @@ bool Session::State::pin(const BlockPlace& place, std::uint64_t number) {
     store.hold(id, *entry);
     // In the journal, and in the one that is written anew beside it.
     const std::uint64_t bytes = 2 * (kPinRecordBytes + kPageHeaderBytes + seal::kTagBytes);
-    if (auto found = store.make_room_beside(store.reserve(), bytes); !found || !*found) {
+    // What is pinned is no room for blocks any more: so much must be left, whatever is found.
+    const bool room = store.room_for(store.headroom()).ok();
+    if (auto found = store.make_room_beside(store.reserve(), bytes); !room || !found || !*found) {
       [[maybe_unused]] const Status released = store.release(id, *entry);
       return false;
     }

@@ -65,6 +65,8 @@ struct Store::State {
   Status remove_segment(SegmentEntry& entry);
   void hold(const SessionId& session, SegmentEntry& entry);
   Status release(const SessionId& session, SegmentEntry& entry);
+  // What the window, and what is pinned of it, leaves to blocks that come.
+  std::uint64_t headroom() const;
   // All that the session holds but what `but` says it needs.
   Status release_all(const SessionId& session, const std::map<PinnedSegment, Pin>& but = {});
 
@@ -76,7 +78,6 @@ struct Store::State {
 
  private:
   Status take_in_session(const SessionId& id, const StoreFiles& files);
-  std::uint64_t headroom() const;
   bool wants_room() const;
 };
 

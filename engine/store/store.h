@@ -152,7 +152,7 @@ class Store {
   std::optional<FoundRuns> find(const Scope& scope, const chunk::Id& id, std::uint64_t bytes);
   std::optional<FoundRuns> find(const Scope& scope, const chunk::SubId& id, std::uint64_t bytes);
   // What was found proved wrong or cannot be read: it is not found again there.
-  void forget(const Scope& scope, const BlockPlace& place);
+  void forget(const BlockPlace& place);
   // A block's packed bytes, also of a session that is in use. REQUIRES: into.size() == place.block.packed_bytes.
   Status read(const BlockPlace& place, Bytes into);
   WindowFacts window() const;

@@ -8,7 +8,7 @@
 namespace zferry::store {
 namespace {
 
-constexpr std::size_t kReadersMax = 8;
+constexpr std::size_t kReadersMax = 3;  // each has room for a block
 
 // Of memory, with what the table needs for it.
 constexpr std::uint64_t kEntryBytes = sizeof(SegmentEntry) + 5 * sizeof(void*);
@@ -78,7 +78,7 @@ std::optional<FoundRuns> Store::find(const Scope& scope, const chunk::SubId& id,
   return find_in(*state_, scope, id, bytes);
 }
 
-void Store::forget(const Scope&, const BlockPlace& place) {
+void Store::forget(const BlockPlace& place) {
   SegmentEntry* entry = state_->segments.find(place.session, place.segment);
   if (entry != nullptr && entry->check == place.check && entry->scope != 0) state_->window.forget(*entry, place.at);
 }

@@ -1,4 +1,6 @@
 // Reads all of a store, and changes nothing.
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "store/chunk_log.h"
@@ -31,8 +33,8 @@ Status verify_session(io::Folder& folder, const StoreKeys& keys, const SessionId
   return {};
 }
 
-// A segment that is only there to be found: each block that its chunks name.
-void verify_kept(io::Folder& folder, const StoreKeys& keys, const SessionId& id, std::uint32_t number,
+// A segment that is only there to be found: each block that its chunks name. False: one of them cannot be read.
+bool verify_kept(io::Folder& folder, const StoreKeys& keys, const SessionId& id, std::uint32_t number,
                  Verification& seen) {
   std::vector<ChunkEntry> all;
   const auto start = read_chunk_log(folder, keys, id, number, [&](ConstBytes page) {
@@ -41,15 +43,31 @@ void verify_kept(io::Folder& folder, const StoreKeys& keys, const SessionId& id,
     for (ChunkEntry& entry : *entries) all.push_back({entry.at, entry.block, {}});
     return true;
   });
-  if (!start) return;  // nothing of it can be found
+  if (!start) return true;  // nothing of it can be found
   auto reader = SegmentReader::open(folder, keys, id, number, start->segment);
   std::vector<std::byte> packed;
+  bool all_whole = true;
   std::set<std::uint32_t> places;  // a block with many chunks comes more than once
   for (const ChunkEntry& entry : all) {
     if (!places.insert(entry.at).second) continue;
     packed.resize(entry.block.packed_bytes);
     const bool whole = reader && reader->read(entry.block, entry.at, packed);
     ++(whole ? seen.window_blocks : seen.window_damaged);
+    all_whole &= whole;
+  }
+  return all_whole;
+}
+
+// What a session's recipes are made of lies in segments that it has pinned.
+void judge_pins(const std::map<SessionId, std::vector<PinnedSegment>>& pins, const std::set<PinnedSegment>& damaged,
+                Verification& seen) {
+  for (const auto& [id, segments] : pins) {
+    const auto bad = std::ranges::find_if(segments, [&](const auto& segment) { return damaged.contains(segment); });
+    if (bad == segments.end()) continue;
+    const Error why{Fault::kStoreFailed,
+                    "what it shares with an earlier stream is damaged (" + std::to_string(bad->number) + ")",
+                    {}};
+    seen.damaged.emplace_back(id, why);
   }
 }
 
@@ -62,6 +80,8 @@ Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key) {
   auto files = list_files(folder, *keys);
   if (!files) return files.take_error();
   Verification seen;
+  std::map<SessionId, std::vector<PinnedSegment>> pins;  // of sessions that are whole so far
+  std::set<PinnedSegment> damaged;
   for (const auto& [id, session] : files->sessions) {
     SessionContent content;
     bool whole = true;
@@ -73,8 +93,11 @@ Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key) {
     }
     for (const auto& [number, bytes] : session.log_bytes)
       if (whole && session.segment_bytes.contains(number) && !content.segments().contains(number))
-        verify_kept(folder, *keys, id, number, seen);
+        if (!verify_kept(folder, *keys, id, number, seen)) damaged.insert({id, number});
+    if (!whole) continue;
+    for (const auto& [pinned, pin] : content.pins()) pins[id].push_back(pinned);
   }
+  judge_pins(pins, damaged, seen);
   return seen;
 }
 

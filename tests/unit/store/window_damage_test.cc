@@ -104,7 +104,7 @@ TEST_F(WindowDamageTest, DamagedBlocksAreFoundOnceAndForgotten) {
     ASSERT_TRUE(found);
     if (reads(found->place)) continue;
     ++damaged;
-    store_->forget(scope_of(0), found->place);
+    store_->forget(found->place);
     EXPECT_FALSE(find(number));
   }
   EXPECT_GT(damaged, 0u);

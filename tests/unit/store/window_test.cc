@@ -165,7 +165,7 @@ TEST_F(WindowTest, WhatIsForgottenIsNotFoundAgain) {
   whole_session(1, 0, 60, 5000);
   const auto found = find(3);
   ASSERT_TRUE(found);
-  store_->forget(scope_of(0), found->place);
+  store_->forget(found->place);
   EXPECT_FALSE(find(3));
   EXPECT_FALSE(find(3, 1));
   EXPECT_TRUE(finds(4));
@@ -173,7 +173,7 @@ TEST_F(WindowTest, WhatIsForgottenIsNotFoundAgain) {
   BlockPlace wrong = found->place;
   wrong.check[3] ^= std::byte{1};
   wrong.at = find(4)->place.at;
-  store_->forget(scope_of(0), wrong);
+  store_->forget(wrong);
   EXPECT_TRUE(finds(4));
 }
 
