@@ -324,6 +324,7 @@ void Intake::fail(Error why) {
 
 void Intake::store_full() {
   if (over_) return;
+  if (resolver_) resolver_->wait_no_longer();
   bool never = !receive_ || compound() || (pipeline_ && !pipeline_->resumable()) || fruitless_ > kFruitlessMax;
   if (never)
     return spool_->give_up({Fault::kStoreFull,

@@ -59,6 +59,10 @@ void Resolver::consider(const std::shared_ptr<Answer>& answer) {
     deferred_.emplace(*before, answer);
     return;
   }
+  look_up_soon(answer);
+}
+
+void Resolver::look_up_soon(const std::shared_ptr<Answer>& answer) {
   on_disk_([answer](Disk& disk) { return look_up(disk, *answer); },
            lifeline_.guard([this, answer, era = era_](const Status&) {
              if (era == era_) looked_up(answer);
@@ -104,11 +108,15 @@ void Resolver::consider_again(std::uint64_t number) {
   for (const std::shared_ptr<Answer>& answer : answers) consider(answer);
 }
 
+void Resolver::wait_no_longer() {
+  for (const auto& [number, answer] : std::exchange(deferred_, {})) look_up_soon(answer);
+}
+
 void Resolver::nothing_is_stored() {
   stores_ = false;
   bringer_.clear();
   brought_.clear();
-  while (!deferred_.empty()) consider_again(deferred_.begin()->first);
+  wait_no_longer();
 }
 
 // On the disk's worker. What is found is pinned before anybody is told.

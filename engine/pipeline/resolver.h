@@ -47,6 +47,8 @@ class Resolver {
   void named(const wire::Chunks& chunks);
   // What this block brings is in the store from now on, and can be found.
   void stored(std::uint64_t number);
+  // The store is full for now: what waits for a block to be stored is answered by what is there.
+  void wait_no_longer();
   // Nothing more gets into the store.
   void nothing_is_stored();
   // A block that came as a recipe.
@@ -76,6 +78,7 @@ class Resolver {
     std::size_t operator()(const wire::Chunks::ChunkId& id) const { return load<std::size_t>(id); }
   };
   void consider(const std::shared_ptr<Answer>& answer);
+  void look_up_soon(const std::shared_ptr<Answer>& answer);
   std::optional<std::uint64_t> brought_before(const Answer& answer) const;
   void looked_up(const std::shared_ptr<Answer>& answer);
   void consider_again(std::uint64_t number);

@@ -1,6 +1,7 @@
 // Any bytes as a lane's frames and as each message: nothing may crash, no length may be taken beyond its bound, and
 // what decodes encodes to the same bytes again. The first byte picks: 0 a flow of frames, 1..12 the plaintext of a
-// frame of that type, 13 and 14 the payloads of the two handshake messages.
+// frame of that type, 13 and 14 the payloads of the two handshake messages, 15..17 the plaintext of the frame types
+// from 13 on.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -69,5 +70,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (data[0] >= 1 && data[0] <= 12) decode_plaintext(static_cast<FrameType>(data[0]), bytes);
   if (data[0] == 13) there_and_back(bytes, decode_offer);
   if (data[0] == 14) there_and_back(bytes, decode_choice);
+  if (data[0] >= 15 && data[0] <= 17) decode_plaintext(static_cast<FrameType>(data[0] - 2), bytes);
   return 0;
 }
