@@ -58,6 +58,24 @@ void CrashRun::judge_ack(const wire::Ack& ack) {
   if (ack.keep == wire::Keep::kStore) durable_told_ = std::max(durable_told_, ack.durable);
 }
 
+void CrashRun::hear_need(const wire::Need& need) {
+  if (world_.tracing()) world_.note("NEED of block " + std::to_string(need.number) + (need.whole ? ", whole" : ""));
+  if (need.whole) {
+    ++tally_["chunks | blocks asked for whole"];
+  } else if (!answered_.insert(need.number).second) {
+    ++tally_["chunks | answers repeated"];
+  }
+}
+
+void CrashRun::count_chunks(const ChunkWatch& before) {
+  const ChunkWatch& now = chunk_watch();
+  tally_["chunks | blocks sent as recipes"] += now.recipes - before.recipes;
+  tally_["chunks | proofs failed"] += now.proofs_failed - before.proofs_failed;
+  tally_["chunks | recipes replayed from the store"] += now.replayed - before.replayed;
+  tally_["chunks | pins"] += now.pins - before.pins;
+  tally_["chunks | pins refused"] += now.pins_refused - before.pins_refused;
+}
+
 void CrashRun::judge_source(const EndLog& log) {
   ++tally_["ending | source " + (log.report ? std::string(facts(log.fault()).name) : "crashed")];
   if (!log.report) return;
@@ -68,6 +86,7 @@ void CrashRun::judge_source(const EndLog& log) {
   check("what crosses again is bounded", progress.resume.sent_again_bytes <= times * pool,
         std::to_string(progress.resume.sent_again_bytes) + " bytes" + story());
   check("no more is acknowledged than was read", progress.acked_bytes <= stream_.size(), story());
+  tally_["chunks | bytes found"] += progress.found_bytes;
   if (log.succeeded()) check("source's success is true", delivered(), story());
 }
 

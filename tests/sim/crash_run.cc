@@ -5,8 +5,6 @@
 #include <csignal>
 
 #include "base/limits.h"
-#include "transfer_streams.h"
-#include "unit/zstream/resumable_streams.h"
 #include "watches.h"
 
 namespace zferry::transfer {
@@ -20,22 +18,9 @@ namespace {
 
 constexpr char kPort[] = "9443";
 constexpr char kOutFile[] = "/out/stream";
-constexpr char kStore[] = "/store";
 constexpr unsigned kFailuresMax = 12;  // of an end, one after the other, with a disk that is in trouble
 constexpr Duration kTimeMax = hours(3);
 constexpr std::uint64_t kEventsMax = 3'000'000;
-
-std::vector<std::byte> zfs_stream(const CrashJourney& journey, std::uint64_t& guid) {
-  SeededRandom random(journey.base.seed * 2 + 1);
-  zstream::testing::ResumableShape shape{.swapped = journey.zfs.swapped,
-                                         .raw = journey.zfs.raw,
-                                         .increment = journey.zfs.increment,
-                                         .objects = journey.zfs.objects,
-                                         .payload_bytes_max = journey.zfs.payload_bytes};
-  zstream::testing::ResumableStream made = zstream::testing::make_resumable(random, shape);
-  guid = made.toguid;
-  return std::move(made.bytes);
-}
 
 }  // namespace
 
@@ -47,19 +32,15 @@ CrashRun::CrashRun(const CrashJourney& journey, Tally& tally, std::size_t trace_
       target_host_(world_.add_host("target")),
       pending_(journey.strikes) {
   forget_nonces();
-  watch_acks([this](const wire::Ack& ack) { judge_ack(ack); });
   if (trace_lines != 0) world_.keep_trace(trace_lines);
   world_.network().link() = journey.base.link;
-  bool zfs = journey.sink == CrashSink::kZfs;
-  stream_ = zfs ? zfs_stream(journey, guid_) : make_stream(journey.base, journey.base.seed * 2 + 1);
-  io::SimFolderDisk& disk = target_host_.disk().folders;
-  disk.faults = journey.faults;
-  if (journey.disk_bytes) disk.capacity_bytes = limits::kStoreReserveBytes + *journey.disk_bytes;
-  disk.on_call = [this](const io::SimFolderCall& call) { on_folder_call(call); };
-  prepare_destination();
+  make_streams();
 }
 
-CrashRun::~CrashRun() { watch_acks({}); }
+CrashRun::~CrashRun() {
+  watch_acks({});
+  watch_needs({});
+}
 
 io::SimConsumer CrashRun::plain_consumer() {
   io::SimConsumer script;
@@ -134,6 +115,22 @@ void CrashRun::start_target() {
   target_host_.restart();
   if (zfs_ && journey_.zfs.forgets && target_crashes_ > 0 && !zfs_forgot_) zfs_forgot_ = zfs_->give_up();
   target_.log = &targets_.emplace_back();
+  answered_.clear();
+  set_up_target();
+  pipeline::TargetSettings& settings = target_.side->settings;
+  settings.store->capacity_bytes = journey_.capacity_bytes;
+  settings.store->end_when_lost = journey_.end_when_lost;
+  switch (journey_.sink) {
+    case CrashSink::kZfs: settings.consumer = {"zfs", "receive", "-s", "-u", "tank/plain"}; break;
+    case CrashSink::kPlain: settings.consumer = {"zfs-receive"}; break;
+    case CrashSink::kFile: settings.out_path = kOutFile; break;
+  }
+  settings.notices.event = [this](std::string_view state, std::string_view event) { on_event(false, state, event); };
+  target_.side->start(*target_.log);
+}
+
+// What all targets have in common.
+void CrashRun::set_up_target() {
   const Scenario& base = journey_.base;
   target_.side = std::make_unique<TargetSide>(target_host_, base, dh_, base.seed * 4 + 2 + 1024 * targets_.size());
   pipeline::TargetSettings& settings = target_.side->settings;
@@ -141,14 +138,9 @@ void CrashRun::start_target() {
   settings.window_blocks = std::max<std::size_t>(base.pool_buffers / 2 - 2, 2);
   if (base.seed % 3 == 0) settings.window_bytes = (2 + base.seed % 5) * base.block_bytes;
   settings.linger = base.linger;
-  settings.store = {kStore, journey_.capacity_bytes, journey_.end_when_lost, journey_.segment_bytes};
+  settings.store = {kStore, limits::MiB, false, journey_.segment_bytes, journey_.dedup.scope};
   settings.applied_every = journey_.applied_every;
   settings.revive_after = journey_.revive_after;
-  switch (journey_.sink) {
-    case CrashSink::kZfs: settings.consumer = {"zfs", "receive", "-s", "-u", "tank/plain"}; break;
-    case CrashSink::kPlain: settings.consumer = {"zfs-receive"}; break;
-    case CrashSink::kFile: settings.out_path = kOutFile; break;
-  }
   settings.meeting.listen = !base.source_listens;
   settings.meeting.endpoint = {base.source_listens ? "source" : "", kPort};
   pipeline::Credentials& credentials = settings.meeting.credentials;
@@ -158,7 +150,6 @@ void CrashRun::start_target() {
     credentials.own = fixed_secret('b');
     credentials.peer = credentials.allowed.emplace_back(dh_.public_of(fixed_secret('a')));
   }
-  settings.notices.event = [this](std::string_view state, std::string_view event) { on_event(false, state, event); };
   settings.notices.warning = [this](const std::string& text) {
     if (world_.tracing()) world_.note("target warns: " + text);
     target_.log->warnings.push_back(text);
@@ -166,25 +157,34 @@ void CrashRun::start_target() {
   settings.notices.info = [this](const std::string& text) {
     if (world_.tracing()) world_.note("target: " + text);
   };
-  target_.side->start(*target_.log);
 }
 
 void CrashRun::start_source() {
   source_.side.reset();
   if (source_host_.up()) source_host_.crash(io::SimCrash::kKilled);
   source_host_.restart();
+  source_.log = &sources_.emplace_back();
+  answered_.clear();
+  durable_told_ = 0;
+  life_told_ = 0;
+  set_up_source(stream_);
+  source_.side->settings.session_name = "nightly";
+  source_.side->settings.notices.event = [this](std::string_view state, std::string_view event) {
+    on_event(true, state, event);
+  };
+  source_.side->start(*source_.log);
+}
+
+void CrashRun::set_up_source(const std::vector<std::byte>& stream) {
   const Scenario& base = journey_.base;
   io::SimProducer script;
-  script.source = io::sim_source(stream_);
+  script.source = io::sim_source(stream);
   script.chunk_bytes_max = base.producer_chunk_bytes;
   script.pipe_bytes = base.pipe_bytes;
   script.pause_chance = base.producer_pause_chance;
   script.pause_max = milliseconds(200);
   source_host_.set_standard_input(script);
   source_host_.add_program("zfs-send", script);
-  source_.log = &sources_.emplace_back();
-  durable_told_ = 0;
-  life_told_ = 0;
   source_.side = std::make_unique<SourceSide>(source_host_, base, dh_, base.seed * 4 + 1 + 1024 * sources_.size());
   pipeline::SourceSettings& settings = source_.side->settings;
   settings.lane = lane_settings(base);
@@ -193,8 +193,8 @@ void CrashRun::start_source() {
   settings.pool_buffers = journey_.source_pool;
   settings.give_up_after = hours(12);
   settings.lanes = journey_.lanes;
+  settings.chunk_id_bits = journey_.dedup.id_bits;
   if (!journey_.piped) settings.producer = {"zfs-send"};
-  settings.session_name = "nightly";
   settings.meeting.listen = base.source_listens;
   settings.meeting.endpoint = {base.source_listens ? "" : "target", kPort};
   pipeline::Credentials& credentials = settings.meeting.credentials;
@@ -204,14 +204,12 @@ void CrashRun::start_source() {
     credentials.own = fixed_secret('a');
     credentials.peer = credentials.allowed.emplace_back(dh_.public_of(fixed_secret('b')));
   }
-  settings.notices.event = [this](std::string_view state, std::string_view event) { on_event(true, state, event); };
   settings.notices.warning = [this](const std::string& text) {
     if (world_.tracing()) world_.note("source warns: " + text);
   };
   settings.notices.info = [this](const std::string& text) {
     if (world_.tracing()) world_.note("source: " + text);
   };
-  source_.side->start(*source_.log);
 }
 
 // An end that is over leaves, as a process does; what it said is judged, and the operator goes on.
@@ -272,7 +270,30 @@ bool CrashRun::over() const {
   return gave_up_ || !broken_.empty() || (completed_ && !source_.alive() && !target_.alive());
 }
 
+// The journey begins: what is counted in it is counted from here on.
+void CrashRun::arm() {
+  io::SimFolderDisk& disk = target_host_.disk().folders;
+  const auto calls_so_far = [&disk](const auto& kind) { return kind ? disk.calls(*kind) : disk.calls(); };
+  for (CrashStrike& strike : pending_) {
+    if (strike.call != 0) strike.call += calls_so_far(strike.kind);
+    if (strike.events != 0) strike.events += world_.events_run();
+  }
+  for (io::SimFolderFault fault : journey_.faults) {
+    fault.number += calls_so_far(fault.kind);
+    disk.faults.push_back(fault);
+  }
+  if (journey_.disk_bytes) disk.capacity_bytes = limits::kStoreReserveBytes + *journey_.disk_bytes;
+  disk.on_call = [this](const io::SimFolderCall& call) { on_folder_call(call); };
+  watch_acks([this](const wire::Ack& ack) { judge_ack(ack); });
+  watch_needs([this](const wire::Need& need) { hear_need(need); });
+  last_trouble_ = world_.now();
+  prepare_destination();
+}
+
 std::vector<std::string> CrashRun::play() {
+  const ChunkWatch before = chunk_watch();
+  if (!earlier_.empty()) send_earlier();
+  arm();
   journey_.base.source_listens ? start_source() : start_target();
   journey_.base.source_listens ? start_target() : start_source();
   auto ended = [this] {
@@ -287,6 +308,7 @@ std::vector<std::string> CrashRun::play() {
   }
   tally_["promise | crash: no key and nonce twice"] += nonce_watch().sealed;
   check("no key and nonce twice", nonce_watch().reused == 0);
+  count_chunks(before);
   return broken_;
 }
 

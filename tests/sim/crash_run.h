@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,11 @@
 #include "sim_zfs.h"
 #include "transfer_end.h"
 #include "transfer_run.h"
+#include "watches.h"
 
 namespace zferry::transfer {
+
+inline constexpr char kStore[] = "/store";
 
 class CrashRun {
  public:
@@ -34,7 +38,15 @@ class CrashRun {
     bool alive() const { return side && side->end; }
   };
 
+  // What the store holds before.
+  void make_streams();
+  void send_earlier();
+  void damage_store();
+
   // The operators.
+  void arm();
+  void set_up_target();
+  void set_up_source(const std::vector<std::byte>& stream);
   void start_target();
   void start_source();
   void prepare_destination();
@@ -56,11 +68,14 @@ class CrashRun {
   void crash_source(io::SimCrash how);
   void kill_consumer();
   void cut_lanes(Duration stall);
+  void cut_lane(unsigned lane);
 
   // The promises.
   void check(const std::string& promise, bool holds, const std::string& detail = {});
   void took(std::size_t child, std::uint64_t offset, ConstBytes bytes);
   void judge_ack(const wire::Ack& ack);
+  void hear_need(const wire::Need& need);
+  void count_chunks(const ChunkWatch& before);
   void judge_source(const EndLog& log);
   void judge_target(const EndLog& log);
   // An operator may end it without having the stream.
@@ -78,6 +93,7 @@ class CrashRun {
   io::SimHost& source_host_;
   io::SimHost& target_host_;
   std::vector<std::byte> stream_;
+  std::vector<std::byte> earlier_;  // of another stream, that the store was given before
   std::uint64_t guid_ = 0;
   std::unique_ptr<SimZfs> zfs_;
   std::deque<EndLog> sources_, targets_;
@@ -88,6 +104,7 @@ class CrashRun {
   bool plain_has_all_ = false;      // some consumer took everything, and left content
   std::uint64_t durable_told_ = 0;  // to this run of the source
   std::uint32_t life_told_ = 0;
+  std::set<std::uint64_t> answered_;  // blocks whose chunks this run of the target has looked for
   unsigned target_crashes_ = 0, consumer_kills_ = 0;
   bool zfs_forgot_ = false;  // what it kept of a receive
   bool store_lost_ = false;  // and it was announced

@@ -16,8 +16,9 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::array kVictims = {"target", "source", "consumer", "both ends", "target and consumer", "lanes"};
+constexpr std::array kVictims = {"target", "source", "consumer", "both ends", "target and consumer", "lanes", "lane"};
 static_assert(kVictims.size() == static_cast<std::size_t>(CrashVictim::kCount));
+constexpr std::array kScopes = {"nothing", "itself", "its dataset", "its peer"};
 
 template <class T, std::size_t N>
 T one_of(SeededRandom& random, const std::array<T, N>& list) {
@@ -72,6 +73,7 @@ CrashStrike draw_strike(SeededRandom& random, CrashVictim victim) {
   strike.how = one_of(random, std::array{io::SimCrash::kKilled, io::SimCrash::kReset, io::SimCrash::kSilence,
                                          io::SimCrash::kPowerLoss, io::SimCrash::kPowerLoss, io::SimCrash::kPowerLoss});
   draw_when(random, strike);
+  strike.lane = static_cast<unsigned>(random.below(8));
   return strike;
 }
 
@@ -123,7 +125,7 @@ void draw_zfs(SeededRandom& random, CrashJourney& journey) {
 
 void draw_sizes(SeededRandom& random, CrashJourney& journey) {
   Scenario& base = journey.base;
-  base.block_bytes = one_of(random, std::array<std::size_t, 4>{512, 512, 1024, 2048});
+  base.block_bytes = one_of(random, std::array<std::size_t, 4>{512, 1024, 2048, 4096});
   base.frame_bytes = 300 + random.below(3000);
   base.pool_buffers = one_of(random, std::array<std::size_t, 4>{12, 16, 24, 40});
   while (base.pool_buffers / 2 * base.block_bytes < 4096) base.pool_buffers += 2;
@@ -137,6 +139,39 @@ void draw_sizes(SeededRandom& random, CrashJourney& journey) {
     journey.capacity_bytes = base.block_bytes * (80 + random.below(200)) + 12 * limits::KiB;
   journey.cramped = random.chance(0.06);
   if (journey.cramped) journey.capacity_bytes = base.block_bytes * (20 + random.below(80));
+}
+
+// Records so short that several make an extent, which is looked for as one, and then record by record.
+void draw_extents(SeededRandom& random, CrashJourney& journey) {
+  CrashZfs& zfs = journey.zfs;
+  zfs.record_bytes = static_cast<std::uint32_t>(journey.base.block_bytes >> (4 + random.below(2)));
+  zfs.payload_bytes = zfs.record_bytes;
+  zfs.objects = 2 + static_cast<int>(random.below(12));
+}
+
+void draw_dedup(CrashJourney& journey) {
+  using pipeline::DedupScope;
+  SeededRandom random(journey.base.seed * 0x9e3779b97f4a7c15 + 1717);
+  CrashDedup& dedup = journey.dedup;
+  dedup.scope = random.chance(0.7)
+                    ? DedupScope::kPeer
+                    : one_of(random, std::array{DedupScope::kNone, DedupScope::kSession, DedupScope::kDataset});
+  if (random.chance(0.4)) dedup.id_bits = 3 + static_cast<unsigned>(random.below(6));
+  if (random.chance(0.85)) dedup.repeats = 0.3 + static_cast<double>(random.below(65)) / 100;
+  if (random.chance(0.4)) dedup.earlier_bytes = 1 + random.below(std::size_t{60'000} >> random.below(3));
+  if (dedup.earlier_bytes > 0 && random.chance(0.35)) dedup.damage = 1 + static_cast<unsigned>(random.below(6));
+  if (journey.sink == CrashSink::kZfs && random.chance(0.3)) draw_extents(random, journey);
+  // What was said of chunks is lost with its lane, and the blocks on the others go on.
+  if (journey.lanes == 1 || random.chance(0.5)) return;
+  for (std::size_t i = 1 + random.below(4); i > 0; --i) {
+    CrashStrike strike;
+    strike.victim = CrashVictim::kLane;
+    strike.row = random.chance(0.5) ? "target | receiving | progress" : "source | streaming | ack";
+    strike.nth = of_any_size(random, 200);
+    strike.lane = static_cast<unsigned>(random.below(8));
+    if (random.chance(0.5)) strike.later = Duration(random.below(100'000'000));
+    journey.strikes.push_back(strike);
+  }
 }
 
 void draw_disk(SeededRandom& random, CrashJourney& journey) {
@@ -187,6 +222,7 @@ CrashJourney draw_crash_journey(std::uint64_t seed) {
   base.consumer_bytes_per_second = random.chance(0.7) ? 0 : 3000 + random.below(60'000);
   draw_strikes(random, journey);
   draw_disk(random, journey);
+  draw_dedup(journey);
   if (random.chance(0.15)) draw_stall(random, journey);
   if (journey.sink != CrashSink::kZfs) return journey;
   if (random.chance(0.1)) draw_late_start(random, journey);
@@ -232,10 +268,11 @@ std::string CrashJourney::text() const {
   if (sink == CrashSink::kZfs) {
     out += std::string(" (") + (zfs.raw ? "raw, " : "") + (zfs.increment ? "increment, " : "") +
            (zfs.swapped ? "swapped, " : "") + std::to_string(zfs.objects) + " objects, " +
-           (zfs.can_sync ? "" : "no sync, ") + "payloads up to " + std::to_string(zfs.payload_bytes) +
-           ", groups every " + in_ms(zfs.group_every) + ", synced in " + in_ms(zfs.sync_time) + ", finishes in " +
-           in_ms(zfs.finish_time) + ", starts after " + in_ms(zfs.late_start) + ", imported after " +
-           in_ms(zfs.import_time) + (zfs.forgets ? ", forgets" : "") + ")";
+           (zfs.can_sync ? "" : "no sync, ") + "records of " + std::to_string(zfs.record_bytes) + ", payloads up to " +
+           std::to_string(zfs.payload_bytes) + ", groups every " + in_ms(zfs.group_every) + ", synced in " +
+           in_ms(zfs.sync_time) + ", finishes in " + in_ms(zfs.finish_time) + ", starts after " +
+           in_ms(zfs.late_start) + ", imported after " + in_ms(zfs.import_time) + (zfs.forgets ? ", forgets" : "") +
+           ")";
   } else {
     out += std::string(", stream ") + name(base.stream) + " of about " + std::to_string(base.stream_bytes);
   }
@@ -248,6 +285,11 @@ std::string CrashJourney::text() const {
          in_ms(revive_after) + ", disk up to " + in_ms(base.disk_time_max) + ", consumer " +
          std::to_string(base.consumer_bytes_per_second) + " bytes/s; target after " + in_ms(target_delay) +
          ", source after " + in_ms(source_delay);
+  out += std::string("\n  shares chunks with ") + kScopes.at(static_cast<std::size_t>(dedup.scope)) + ", ids of " +
+         std::to_string(dedup.id_bits) + " bits, repeats " + std::to_string(dedup.repeats);
+  if (dedup.earlier_bytes > 0)
+    out += ", after another stream of about " + std::to_string(dedup.earlier_bytes) + " bytes, of which " +
+           std::to_string(dedup.damage) + " places are damaged";
   if (disk_bytes) out += "\n  a disk of " + std::to_string(*disk_bytes) + " bytes";
   for (const io::SimFolderFault& fault : faults)
     out += std::string("\n  ") + (fault.full ? "ENOSPC" : "EIO") + " at call " + std::to_string(fault.number) + " of " +
@@ -274,6 +316,12 @@ std::vector<CrashJourney> simpler(const CrashJourney& journey) {
       [&](CrashJourney& j) { return j.base.stream_bytes > 300 && set(j.base.stream_bytes, j.base.stream_bytes / 2); });
   plainer(
       [&](CrashJourney& j) { return set(j.zfs.raw, false) | set(j.zfs.increment, false) | set(j.zfs.swapped, false); });
+  plainer([&](CrashJourney& j) { return set(j.dedup.scope, pipeline::DedupScope::kNone); });
+  plainer([&](CrashJourney& j) { return set(j.dedup.earlier_bytes, std::size_t{0}); });
+  plainer([&](CrashJourney& j) { return set(j.dedup.damage, 0u); });
+  plainer([&](CrashJourney& j) { return set(j.dedup.id_bits, 128u); });
+  plainer([&](CrashJourney& j) { return set(j.dedup.repeats, 0.0); });
+  plainer([&](CrashJourney& j) { return set(j.zfs.record_bytes, 4096u); });
   plainer([&](CrashJourney& j) { return set(j.zfs.forgets, false); });
   plainer([&](CrashJourney& j) { return set(j.zfs.import_time, Duration(0)); });
   plainer([&](CrashJourney& j) { return set(j.zfs.late_start, Duration(0)); });

@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "io/sim_folder_disk.h"
+#include "pipeline/settings.h"
 #include "transfer_scenario.h"
 
 namespace zferry::transfer {
 
 enum class CrashSink { kZfs, kPlain, kFile };
-enum class CrashVictim { kTarget, kSource, kConsumer, kBothEnds, kTargetAndConsumer, kLanes, kCount };
+enum class CrashVictim { kTarget, kSource, kConsumer, kBothEnds, kTargetAndConsumer, kLanes, kLane, kCount };
 
 struct CrashStrike {
   CrashVictim victim = CrashVictim::kTarget;
@@ -28,12 +29,14 @@ struct CrashStrike {
   std::uint64_t events = 0;  // or after so many of the journey's
   Duration later{0};
   Duration stall{0};  // lanes: silent for so long, and not cut
+  unsigned lane = 0;  // which, where it is one
 };
 
 // How the stream that a simulated ZFS takes is made.
 struct CrashZfs {
   int objects = 8;
   std::size_t payload_bytes = 700;
+  std::uint32_t record_bytes = 4096;  // short ones stand side by side
   bool can_sync = true;
   bool raw = false, increment = false, swapped = false;
   Duration group_every{0};
@@ -44,10 +47,20 @@ struct CrashZfs {
   bool forgets = false;     // once, while the target is down, an operator gives up what a receive has kept
 };
 
+// What the stream has in common with itself and with what the store holds, and where chunks of it are looked for.
+struct CrashDedup {
+  pipeline::DedupScope scope = pipeline::DedupScope::kPeer;
+  unsigned id_bits = 128;         // few: different chunks have one id, and proofs decide
+  double repeats = 0;             // of what the stream holds
+  std::size_t earlier_bytes = 0;  // about, of another stream that the store was given before; 0: there was none
+  unsigned damage = 0;            // so often, to what the store has kept of it
+};
+
 struct CrashJourney {
   Scenario base;  // ends, link, stream
   CrashSink sink = CrashSink::kZfs;
   CrashZfs zfs{};
+  CrashDedup dedup{};
   std::size_t lanes = 1;
   std::size_t source_pool = 8;
   std::uint64_t capacity_bytes = 0;

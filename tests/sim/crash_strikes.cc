@@ -54,6 +54,7 @@ void CrashRun::strike(const CrashStrike& what) {
     case CrashVictim::kBothEnds: crash_target(what.how); return crash_source(what.how);
     case CrashVictim::kTargetAndConsumer: kill_consumer(); return crash_target(what.how);
     case CrashVictim::kLanes: return cut_lanes(what.stall);
+    case CrashVictim::kLane: return cut_lane(what.lane);
     case CrashVictim::kCount: return;
   }
 }
@@ -89,6 +90,13 @@ void CrashRun::cut_lanes(Duration stall) {
     if (!lane.whole()) continue;
     stall > Duration(0) ? lane.stall(stall) : lane.reset();
   }
+}
+
+void CrashRun::cut_lane(unsigned lane) {
+  std::vector<io::SimConnection*> whole;
+  for (std::size_t number = 0; number < world_.network().connection_count(); ++number)
+    if (io::SimConnection& one = world_.network().connection(number); one.whole()) whole.push_back(&one);
+  if (!whole.empty()) whole[lane % whole.size()]->reset();
 }
 
 }  // namespace zferry::transfer

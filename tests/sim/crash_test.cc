@@ -22,6 +22,7 @@ namespace {
 // What must have been put to the test, so that nothing holds for want of a case.
 constexpr std::array kPromises = {
     "already received",
+    "an earlier stream arrives",
     "bytes at each consumer are a prefix",
     "no key and nonce twice",
     "no more is acknowledged than was read",
@@ -40,6 +41,18 @@ constexpr std::array kPromises = {
     "ZFS takes what it is given",
 };
 
+constexpr std::array kChunks = {
+    "answers repeated",
+    "blocks asked for whole",
+    "blocks sent as recipes",
+    "bytes found",
+    "damaged",
+    "of an earlier stream, bytes found",
+    "pins",
+    "proofs failed",
+    "recipes replayed from the store",
+};
+
 }  // namespace
 
 TEST(Crashes, LoseNothingForEverySeed) {
@@ -52,6 +65,8 @@ TEST(Crashes, LoseNothingForEverySeed) {
   if (!play_seeds(10'000, tally, broken_by, story)) return;
   for (const char* promise : kPromises)
     EXPECT_GE(tally[std::string("promise | crash: ") + promise], 20u) << "hardly put to the test: " << promise;
+  for (const char* what : kChunks)
+    EXPECT_GE(tally[std::string("chunks | ") + what], 20u) << "hardly put to the test: " << what;
 }
 
 }  // namespace zferry::transfer

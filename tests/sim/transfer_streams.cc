@@ -16,6 +16,7 @@ struct Content {
   SeededRandom random;
   std::size_t equal_bytes = ~std::size_t{0};
   std::size_t given = 0;
+  Repeats* repeats = nullptr;
   SeededRandom& next(std::size_t bytes) {
     if (given < equal_bytes && given + bytes >= equal_bytes) random = SeededRandom(random.below(1u << 30) + 1);
     given += bytes;
@@ -42,13 +43,26 @@ std::vector<std::byte> payload(SeededRandom& random, std::size_t bytes) {
   return mixed_bytes(random, 8 * (1 + bytes / 8));
 }
 
+std::vector<std::byte> opaque_stream(Content& content, std::size_t bytes) {
+  if (content.repeats == nullptr) return mixed_bytes(content.random, bytes);
+  std::vector<std::byte> out;
+  while (out.size() < bytes) {
+    const std::vector<std::byte> piece = content.repeats->next(content.random, 8 * (1 + content.random.below(1000)));
+    out.insert(out.end(), piece.begin(), piece.end());
+  }
+  out.resize(bytes);
+  return out;
+}
+
 void write_substream(StreamWriter& writer, Content& content, std::uint64_t guid, std::size_t bytes,
                      bool incompressible) {
   writer.begin({.features = incompressible ? 1u << 22 : 0u, .toguid = guid, .toname = "tank/sim@1"});
   writer.object(1, payload(content.random, 40));
   for (std::size_t written = 0; written < bytes;) {
     std::size_t length = content.random.below(8000);
-    std::vector<std::byte> data = payload(content.next(length + 1), length);
+    SeededRandom& random = content.next(length + 1);
+    std::vector<std::byte> data =
+        content.repeats == nullptr ? payload(random, length) : content.repeats->next(random, 8 * (1 + length / 8));
     if (content.random.chance(0.2)) {
       writer.free(1, written, data.size());
     } else {
@@ -85,7 +99,7 @@ std::vector<std::byte> make(const Scenario& scenario, Content& content) {
   std::vector<std::byte> bytes;
   switch (scenario.stream) {
     case Stream::kEmpty: return bytes;
-    case Stream::kOpaque: return mixed_bytes(random, 1 + scenario.stream_bytes);
+    case Stream::kOpaque: return opaque_stream(content, 1 + scenario.stream_bytes);
     case Stream::kZfs: return zfs_stream(scenario, content);
     case Stream::kCompound: return compound_stream(scenario, content, true);
     case Stream::kMissingSnapshot: return compound_stream(scenario, content, false);
@@ -104,8 +118,8 @@ std::vector<std::byte> make(const Scenario& scenario, Content& content) {
 
 }  // namespace
 
-std::vector<std::byte> make_stream(const Scenario& scenario, std::uint64_t content_seed) {
-  Content content{.random = SeededRandom(content_seed)};
+std::vector<std::byte> make_stream(const Scenario& scenario, std::uint64_t content_seed, Repeats* repeats) {
+  Content content{.random = SeededRandom(content_seed), .repeats = repeats};
   return make(scenario, content);
 }
 

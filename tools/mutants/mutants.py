@@ -49,8 +49,8 @@ MUTANTS = [
     ]),
     ("window-exceeds-pool", "more blocks are welcome than there are buffers", [
         ("engine/pipeline/intake.h",
-         "std::max<std::size_t>(settings_.pool_buffers / 2 - 2, 2)",
-         "settings_.pool_buffers + 2"),
+         "return {settings_.window_blocks, settings_.window_bytes}",
+         "return {settings_.window_blocks + 4, settings_.window_bytes}"),
     ]),
     ("two-consumers", "a later run of the source gets a consumer of its own", [
         ("engine/session/target_core.cc",
@@ -208,10 +208,10 @@ STORE_MUTANTS = [
          "  if (reach->read >= reach->committed) return content;\n"),
     ]),
     ("trust-a-torn-page", "a page of the journal counts though it does not open", [
-        ("engine/store/journal_reader.cc",
-         "bytes->subspan(kPageHeaderBytes), plain))\n      return std::optional<Page>{};\n",
+        ("engine/store/page_reader.cc",
+         "bytes->subspan(kPageHeaderBytes), plain))\n    return std::optional<Page>{};\n",
          "bytes->subspan(kPageHeaderBytes), plain))\n"
-         "      std::ranges::copy(bytes->subspan(kPageHeaderBytes, plain.size()), plain.begin());\n"),
+         "    std::ranges::copy(bytes->subspan(kPageHeaderBytes, plain.size()), plain.begin());\n"),
     ]),
     ("old-key", "a file that is made again has the key that it had", [
         ("engine/store/file_header.cc",
@@ -330,5 +330,61 @@ STORE_MUTANTS = [
         ("engine/pipeline/spool.cc",
          "    open.session->truncate(number);\n",
          "    (void)number;\n"),
+    ]),
+
+    # Blocks that are put together of chunks.
+    ("skip-the-proof", "what was put together of chunks is taken for what the source has", [
+        ("engine/pipeline/assembly.cc",
+         "  if (seal::proof_of(leaf_key, offset, block) == recipe.proof()) return {};\n",
+         "  if (true || seal::proof_of(leaf_key, offset, block) == recipe.proof()) return {};\n"),
+    ]),
+    ("answer-before-the-pin", "the source is told of what was found, and it may go before the block is put together", [
+        ("engine/pipeline/resolver.cc",
+         "    if (found && !disk.session->pin(found->place, named.number)) found.reset();\n",
+         ""),
+    ]),
+    ("acknowledge-a-recipe-at-sight", "a recipe is told to be received, and durable, before a block was made of it", [
+        ("engine/pipeline/resolver.h",
+         "  void forget_all();\n",
+         "  void forget_all();\n"
+         "  bool resolving(std::uint64_t number) const { return resolving_.contains(number); }\n"),
+        ("engine/pipeline/intake.cc",
+         "  ack.durable = spool_->durable();\n",
+         "  ack.durable = spool_->durable();\n"
+         "  if (resolver_ && resolver_->resolving(ack.received) && ack.durable == ack.received) ++ack.durable;\n"
+         "  if (resolver_ && resolver_->resolving(ack.received)) ++ack.received;\n"),
+    ]),
+    ("pin-after-the-blocks", "that a segment is pinned is written down one commit after the blocks that are made of it", [
+        ("engine/store/state.h",
+         "  std::map<PinnedSegment, std::uint64_t> unsynced_pins{};",
+         "  std::map<PinnedSegment, Pin> late_pins{};\n  std::map<PinnedSegment, std::uint64_t> unsynced_pins{};"),
+        ("engine/store/session_window.cc",
+         "    pending.pin(segment_of, place.check, number);\n    changed = true;\n",
+         "    late_pins[segment_of] = pin;\n"),
+        ("engine/store/session_commit.cc",
+         "  checkpoint_pending = false;\n  changed = false;\n",
+         "  checkpoint_pending = false;\n  changed = false;\n"
+         "  for (const auto& [late, pin] : late_pins) pending.pin(late, pin.check, pin.number), changed = true;\n"
+         "  late_pins.clear();\n"),
+    ]),
+    ("pinned-unsynced", "what a block is made of is not synced before the journal that names the block", [
+        ("engine/store/session_commit.cc",
+         "  if (Status status = sync_pinned(); !status) return status;\n",
+         "  unsynced_pins.clear();\n"),
+    ]),
+    ("evict-what-is-pinned", "a segment that blocks are made of goes where room is wanted", [
+        ("engine/store/segment_table.h",
+         "return !entry.owned && entry.pins == 0; }",
+         "return !entry.owned; }"),
+    ]),
+    ("old-answers", "a later run of the source is served by what was found for the one before it", [
+        ("engine/pipeline/intake.cc",
+         "  if (resolver_) resolver_->forget_all();  // the new run names what it sends\n",
+         ""),
+    ]),
+    ("answer-once", "what was said of chunks is not said again when a lane is lost", [
+        ("engine/pipeline/target.cc",
+         "  intake_.say_needs_again();\n",
+         ""),
     ]),
 ]

@@ -20,6 +20,7 @@ class Maker {
       : random_(random), shape_(shape), writer_({.swapped = shape.swapped}) {
     stream_.options = {.swapped = shape.swapped};
     stream_.raw = shape.raw;
+    stream_.toguid = shape.toguid;
     if (shape.increment) stream_.fromguid = 0x1111;
   }
 
@@ -93,19 +94,22 @@ class Maker {
 
   void content(std::uint64_t object) {
     std::uint64_t offset = 0;
-    const std::uint64_t count = object == 1 ? 2 : random_.below(5);
+    const std::uint64_t count = object == 1 ? 2 : random_.below(static_cast<std::uint64_t>(shape_.writes_max));
     for (std::uint64_t i = 0; i < count; ++i) {
       if (shape_.increment && random_.below(3) == 0) {
-        add(Role::kOther, object, offset, [&] { writer_.free(object, offset, 4096); });
-        offset += 4096;
+        add(Role::kOther, object, offset, [&] { writer_.free(object, offset, shape_.record_bytes); });
+        offset += shape_.record_bytes;
       }
-      const auto bytes = payload(shape_.payload_bytes_max);
+      auto bytes = payload(shape_.payload_bytes_max);
       if (random_.below(4) == 0) {
-        add(Role::kWrite, object, offset, [&] { writer_.write_embedded(object, offset, 4096, payload(100)); });
+        add(Role::kWrite, object, offset,
+            [&] { writer_.write_embedded(object, offset, shape_.record_bytes, payload(100)); });
       } else {
-        add(Role::kWrite, object, offset, [&] { writer_.write(object, offset, 4096, bytes, 15); });
+        if (shape_.content) bytes = shape_.content(random_, bytes.size());
+        add(Role::kWrite, object, offset, [&] { writer_.write(object, offset, shape_.record_bytes, bytes, 15); });
       }
-      offset += 4096 * (1 + random_.below(3));
+      // Holes between long records; short ones stand side by side, as those of one file do.
+      offset += shape_.record_bytes * (shape_.record_bytes < 4096 ? 1 : 1 + random_.below(3));
     }
     if (count > 0 && random_.below(3) == 0) {
       add(Role::kOther, object, kToTheEnd, [&] { writer_.spill(object, 8192, payload(512)); });

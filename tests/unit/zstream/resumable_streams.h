@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,11 @@ struct ResumableShape {
   bool increment = false;  // objects without writes, holes before writes, spill blocks that did not change
   int objects = 8;
   std::size_t payload_bytes_max = 700;
+  std::uint64_t toguid = 0x5eb0c80c0de050f9;
+  std::uint32_t record_bytes = 4096;  // that a WRITE stands for
+  int writes_max = 5;                 // of an object, but one
+  // What WRITE records hold, of about so many bytes; nothing: noise.
+  std::function<std::vector<std::byte>(SeededRandom& random, std::size_t bytes)> content{};
 };
 ResumableStream make_resumable(SeededRandom& random, const ResumableShape& shape);
 
