@@ -75,8 +75,8 @@ class SendPipeline {
   std::optional<OutgoingBlock> next_block(const Credit& credit);
   // The chunks of the next block that is covered and whose chunks have not been named.
   std::optional<wire::Chunks> next_chunks(const Credit& credit);
-  // What the target lacks of a block. Nothing where the block is to come as ready() next_block(); a block that has gone
-  // comes again whole, by events.again. Errors: kProtocol: no such block.
+  // What the target lacks of a block that was named: it is packed by that, for next_block(). One that has gone, and is
+  // wanted whole, comes by events.again. Errors: kProtocol: no such block.
   Status answer(const wire::Need& need);
   // Answers that are still out may have been lost: what was named is named again.
   void name_again();
