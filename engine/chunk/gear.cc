@@ -8,7 +8,6 @@ namespace zferry::chunk {
 namespace {
 
 constexpr std::size_t kHashedBytes = 64;  // after so many a byte is shifted out of the hash
-constexpr unsigned kNormalising = 2;      // bits more before the mean, and less behind it
 
 // Any fixed random numbers: both ends, and all versions, cut alike.
 constexpr std::array<std::uint64_t, 256> make_table() {
@@ -29,10 +28,10 @@ std::uint64_t high_bits(unsigned count) { return count == 0 ? 0 : ~std::uint64_t
 
 }  // namespace
 
-Gear::Gear(const Sizes& sizes) : min_(sizes.gear_min), mean_(sizes.gear_mean), max_(sizes.gear_max) {
-  const auto bits = static_cast<unsigned>(std::countr_zero(std::bit_floor(std::max<std::size_t>(1, mean_))));
-  mask_before_mean_ = high_bits(bits + kNormalising);
-  mask_after_mean_ = high_bits(bits > kNormalising ? bits - kNormalising : 0);
+// A bound comes half a mean behind the least length, on average.
+Gear::Gear(const Sizes& sizes) : min_(sizes.gear_min), max_(sizes.gear_max) {
+  const auto bits = static_cast<unsigned>(std::countr_zero(std::bit_floor(std::max<std::size_t>(2, sizes.gear_mean))));
+  mask_ = high_bits(bits - 1);
 }
 
 void Gear::restart() {
@@ -49,27 +48,17 @@ std::size_t Gear::take(ConstBytes bytes, bool& ends) {
     length_ += at;
   }
   std::uint64_t hash = hash_;
-  const auto scan_to = [&](std::size_t length, std::uint64_t mask) {
-    const std::size_t end = at + std::min(bytes.size() - at, length > length_ ? length - length_ : 0);
-    const std::size_t begin = at;
-    for (; at < end; ++at) {
-      hash = (hash << 1) + kTable[std::to_integer<std::size_t>(bytes[at])];
-      if ((hash & mask) == 0) {
-        ++at;
-        length_ += at - begin;
-        return true;
-      }
-    }
-    length_ += at - begin;
-    return false;
-  };
-  ends = false;
-  if (length_ < min_) {
-    const std::size_t end = at + std::min(bytes.size() - at, min_ - length_);
-    length_ += end - at;
-    for (; at < end; ++at) hash = (hash << 1) + kTable[std::to_integer<std::size_t>(bytes[at])];
+  for (; length_ < min_ && at < bytes.size(); ++at, ++length_)
+    hash = (hash << 1) + kTable[std::to_integer<std::size_t>(bytes[at])];
+  const std::size_t begin = at;
+  const std::size_t end = at + std::min(bytes.size() - at, max_ > length_ ? max_ - length_ : 0);
+  bool bound = false;
+  while (at < end && !bound) {
+    hash = (hash << 1) + kTable[std::to_integer<std::size_t>(bytes[at++])];
+    bound = (hash & mask_) == 0 && length_ + (at - begin) > min_;
   }
-  ends = scan_to(mean_, mask_before_mean_) || scan_to(max_, mask_after_mean_) || length_ >= max_;
+  length_ += at - begin;
+  ends = bound || length_ >= max_;
   hash_ = hash;
   if (ends) restart();
   return at;

@@ -1,5 +1,7 @@
-// Gear: content-defined chunking with normalised lengths, of what is no ZFS stream: an insertion moves the bounds
-// behind it along with the content. W. Xia et al., "FastCDC", USENIX ATC 2016. One thread; never holds bytes.
+// Gear: content-defined chunking of what is no ZFS stream: an insertion moves the bounds behind it along with the
+// content. W. Xia et al., "FastCDC", USENIX ATC 2016, but for its normalised lengths: with these a bound depends on
+// where the chunk began, and after a change it takes several chunks until both agree again (4.6 % crossed where 2 % was
+// changed; 3.2 % without). One thread; never holds bytes.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +20,8 @@ class Gear {
   void restart();
 
  private:
-  std::size_t min_, mean_, max_;
-  std::uint64_t mask_before_mean_, mask_after_mean_;
+  std::size_t min_, max_;
+  std::uint64_t mask_;
   std::size_t length_ = 0;  // of the chunk in hand
   std::uint64_t hash_ = 0;
 };

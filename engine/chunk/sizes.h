@@ -13,7 +13,7 @@ struct Sizes {
   std::size_t extent_bytes;                   // of an object: records within one such extent join to a chunk
   std::size_t unit_bytes_min;                 // of a record, to be found by itself where its extent is not
   std::size_t chunk_bytes_min;                // what is shorter is not looked for
-  std::size_t gear_min, gear_mean, gear_max;  // of bytes that are no ZFS stream; the mean is a power of 2
+  std::size_t gear_min, gear_mean, gear_max;  // of bytes that are no ZFS stream; the middle one is a power of 2
 
   // 1 MiB: 128 KiB, 4 KiB, 1 KiB; 16, 64 and 256 KiB.
   static Sizes of(std::size_t block_bytes) {
