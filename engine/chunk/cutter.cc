@@ -68,14 +68,18 @@ void Cutter::on_header(ConstBytes header) {
   if (payload_left_ == 0) end_record();
 }
 
-// Short records of one object join to an aligned extent; a long one is cut at multiples of a block's length.
+// Short records of one object join to an aligned extent; a long one is cut into such extents, so that it shares them
+// with a stream of the same content in shorter records. What is compressed has no extents: it is cut at a block's
+// length.
 void Cutter::on_write(const zstream::RecordHeader& record) {
   const std::uint64_t number = record.offset / sizes_.extent_bytes;
   const bool is_long = record.payload_bytes > sizes_.extent_bytes || record.length > sizes_.extent_bytes;
   if (is_long) {
     end_chunk();
     bound(scanned_);
-    long_left_ = sizes_.block_bytes;
+    const bool has_extents = record.payload_bytes == record.length;
+    long_step_ = has_extents ? sizes_.extent_bytes : sizes_.block_bytes;
+    long_left_ = long_step_ - (has_extents ? record.offset % long_step_ : 0);
     return;
   }
   if (!extent_) {
@@ -98,7 +102,7 @@ std::size_t Cutter::take_payload(ConstBytes bytes) {
     if (long_left_ == 0 && payload_left_ > 0) {
       end_chunk();
       bound(scanned_);
-      long_left_ = sizes_.block_bytes;
+      long_left_ = long_step_;
     }
   }
   if (payload_left_ == 0) end_record();

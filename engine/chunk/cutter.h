@@ -83,7 +83,8 @@ class Cutter {
   std::optional<Extent> extent_;  // further records may join
   std::uint64_t extent_end_ = 0;  // where that ends at the latest
   std::size_t chunk_pieces_ = 0;  // of the chunk in hand
-  std::size_t long_left_ = 0;     // of a long payload's chunk
+  std::size_t long_left_ = 0;     // of a long payload's chunk,
+  std::size_t long_step_ = 0;     // and how long the next ones are
 
   std::uint64_t cut_ = 0;
   bool in_header_ = false;  // the next block begins in one
