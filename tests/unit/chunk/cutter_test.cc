@@ -171,7 +171,8 @@ TEST(Cutter, ARecordIsAChunkAndItsHeaderCostsLittle) {
 
 TEST(Cutter, ShortRecordsJoinToAlignedExtentsWithUnits) {
   for (bool swapped : {false, true}) {
-    const auto blocks = cut_all(volume(256, 16 * 1024, 1, swapped), Sizes::of(1 << 20), 2);
+    const auto stream = volume(256, 16 * 1024, 1, swapped);
+    const auto blocks = cut_all(stream, Sizes::of(1 << 20), 2);
     const auto ids = ids_of(blocks);
     EXPECT_EQ(ids.size(), 32u);
     for (const auto& [id, units] : ids) EXPECT_EQ(units, 8u);
@@ -227,7 +228,8 @@ TEST(Cutter, BytesThatAreNoStreamAreCutByContent) {
 }
 
 TEST(Skeleton, HeadersThatFollowAPatternTakeFewDifferentBytes) {
-  const auto blocks = cut_all(volume(64, 128 * 1024), Sizes::of(1 << 20), 1);
+  const auto stream = volume(64, 128 * 1024);
+  const auto blocks = cut_all(stream, Sizes::of(1 << 20), 1);
   const Block& block = blocks[blocks.size() / 2];
   const auto encoded = encode_skeleton(block.layout, block.bytes, block.offset, block.running);
   const auto zeros = std::ranges::count(encoded, std::byte{0});
@@ -236,7 +238,8 @@ TEST(Skeleton, HeadersThatFollowAPatternTakeFewDifferentBytes) {
 
 TEST(Skeleton, AnyBytesAtAllAreRefusedOrFitTheBlock) {
   SeededRandom random(3);
-  const auto blocks = cut_all(volume(12, 4096), Sizes::of(16384), 1);
+  const auto stream = volume(12, 4096);
+  const auto blocks = cut_all(stream, Sizes::of(16384), 1);
   std::size_t refused = 0, taken = 0;
   for (const Block& block : blocks) {
     const auto encoded = encode_skeleton(block.layout, block.bytes, block.offset, block.running);
