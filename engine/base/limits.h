@@ -94,7 +94,7 @@ inline constexpr std::size_t kResolveBytes = 2 * kBlockBytesMax;  // beside its 
 inline constexpr std::size_t kStoreReaderBytes = 3 * kBlockBytesMax;
 inline constexpr std::size_t kUnpackedBytes = 8 * MiB;
 inline constexpr std::size_t kBufferBytes = kBlockBytesMax;  // a packed block is never longer than this
-inline constexpr std::size_t kGrainsOfBuffer = 64;  // lengths of buffers are multiples of this part of the longest
+inline constexpr std::size_t kGrainsOfBuffer = 64;   // lengths of buffers are multiples of this part of the longest
 inline constexpr std::size_t kIdleBytes = 16 * MiB;  // of a pool, kept for what comes next
 // A lane has two sealed blocks at the source, and what the kernel sends (by the system's default at most 4 MiB); at the
 // target, two reads of what is on its way in, shorter ones where there are many lanes.

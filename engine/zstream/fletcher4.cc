@@ -27,8 +27,8 @@ using Words = std::uint32_t __attribute__((vector_size(4 * kLanes)));
 
 // Where the compiler can make a version for each kind of processor, and nothing stands in the way of choosing one
 // before the program begins, as sanitizers do.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define ZFERRY_FOR_EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
 #else
 #define ZFERRY_FOR_EACH_PROCESSOR
