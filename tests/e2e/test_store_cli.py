@@ -57,7 +57,7 @@ class StoreCli(FerryCase):
         consumer = consumer or [sys.executable, "-SE", HERE / "keeper.py", room / "copy"]
         return self.ferry(stream=stream or self.stream, consumer=consumer, room=room, finish=False,
                           source_extra=["--limit", limit, "--compress", "off"],
-                          target_extra=["--store", f"{room / 'store'}:512M"])
+                          target_extra=["--store", f"{room / 'store'}:512M", "--dedup-scope", "none"])   # what repeats in it would be over at once
 
     def durable_at(self, left, wanted_bytes, limit_s=30):
         """Waits until a store has so much of the first session's stream."""
@@ -308,7 +308,7 @@ class StoreCli(FerryCase):
         def ferry(finish):
             place = self.room()
             shutil.copytree(left.state, place / "target-state")
-            return self.ferry(stream=self.other, consumer=consumer, room=place, finish=finish, target_extra=["--store", left.store],
+            return self.ferry(stream=self.other, consumer=consumer, room=place, finish=finish, target_extra=["--store", left.store, "--dedup-scope", "none"],
                               source_extra=["--give-up-after", "0"])
 
         pair = ferry(False)
