@@ -28,11 +28,10 @@ std::uint64_t high_bits(unsigned count) { return count == 0 ? 0 : ~std::uint64_t
 
 }  // namespace
 
-// A bound comes half a mean behind the least length, on average.
-Gear::Gear(const Sizes& sizes) : min_(sizes.gear_min), max_(sizes.gear_max) {
-  const auto bits = static_cast<unsigned>(std::countr_zero(std::bit_floor(std::max<std::size_t>(2, sizes.gear_mean))));
-  mask_ = high_bits(bits - 1);
-}
+Gear::Gear(const Sizes& sizes)
+    : min_(sizes.gear_min),
+      max_(sizes.gear_max),
+      mask_(high_bits(static_cast<unsigned>(std::countr_zero(std::bit_floor(sizes.gear_step))))) {}
 
 void Gear::restart() {
   length_ = 0;

@@ -9,24 +9,25 @@
 namespace zferry::chunk {
 
 struct Sizes {
-  std::size_t block_bytes;                    // no chunk is longer
-  std::size_t extent_bytes;                   // of an object: records within one such extent join to a chunk
-  std::size_t unit_bytes_min;                 // of a record, to be found by itself where its extent is not
-  std::size_t chunk_bytes_min;                // what is shorter is not looked for
-  std::size_t gear_min, gear_mean, gear_max;  // of bytes that are no ZFS stream; the middle one is a power of 2
+  std::size_t block_bytes;      // no chunk is longer
+  std::size_t extent_bytes;     // of an object: records within one such extent join to a chunk
+  std::size_t unit_bytes_min;   // of a record, to be found by itself where its extent is not
+  std::size_t chunk_bytes_min;  // what is shorter is not looked for
+  // Of what is no ZFS stream: a chunk has gear_min, and on average gear_step more; a power of 2.
+  std::size_t gear_min, gear_step, gear_max;
 
-  // 1 MiB: 128 KiB, 4 KiB, 1 KiB; 16, 64 and 256 KiB.
+  // Of blocks of 1 MiB: 128, 4 and 1 KiB; 16, 32 and 256 KiB.
   static Sizes of(std::size_t block_bytes) {
     auto part = [&](std::size_t of) { return std::max<std::size_t>(1, block_bytes / of); };
-    std::size_t mean = 1;
-    while (mean * 32 <= block_bytes) mean *= 2;
+    std::size_t step = 1;
+    while (step * 64 <= block_bytes) step *= 2;
     return {block_bytes,
             part(8),
             part(256),
             part(1024),
-            std::max<std::size_t>(1, mean / 4),
-            mean,
-            std::min(mean * 4, block_bytes)};
+            std::max<std::size_t>(1, step / 2),
+            step,
+            std::min(step * 8, block_bytes)};
   }
 };
 
