@@ -4,6 +4,7 @@
 // the store is read by the disk's worker, blocks are put together by the others.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -96,14 +97,15 @@ class Resolver {
   std::function<flow::Buffer(std::size_t)> take_buffer_;
   std::shared_ptr<const seal::SecretBytes> leaf_key_;
   Events events_;
-  std::map<std::uint64_t, std::shared_ptr<Answer>> answers_;                    // by number
-  std::unordered_map<wire::Chunks::ChunkId, std::uint64_t, Hash> bringer_;      // by id the block
-  std::map<std::uint64_t, std::vector<wire::Chunks::ChunkId>> brought_;         // the reverse
-  std::multimap<std::uint64_t, std::shared_ptr<Answer>> deferred_;              // until that block is stored
-  bool stores_ = true;                                                          // else nobody waits for what is stored
-  std::set<std::uint64_t> to_say_;                                              // numbers whose answer is to be said
-  std::set<std::uint64_t> whole_;                                               // asked for whole, and not here
-  std::shared_ptr<std::size_t> kept_bytes_ = std::make_shared<std::size_t>(0);  // of Resolved::kept, in memory
+  std::map<std::uint64_t, std::shared_ptr<Answer>> answers_;                // by number
+  std::unordered_map<wire::Chunks::ChunkId, std::uint64_t, Hash> bringer_;  // by id the block
+  std::map<std::uint64_t, std::vector<wire::Chunks::ChunkId>> brought_;     // the reverse
+  std::multimap<std::uint64_t, std::shared_ptr<Answer>> deferred_;          // until that block is stored
+  bool stores_ = true;                                                      // else nobody waits for what is stored
+  std::set<std::uint64_t> to_say_;                                          // numbers whose answer is to be said
+  std::set<std::uint64_t> whole_;                                           // asked for whole, and not here
+  // Of Resolved::kept, in memory. At a session's end the disk's worker may be the last that has one.
+  std::shared_ptr<std::atomic<std::size_t>> kept_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   struct Waiting {
     wire::Block header;
     flow::Slice packed;
