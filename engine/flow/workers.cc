@@ -19,6 +19,7 @@ void ThreadWorkers::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
+    first_.clear();
     tasks_.clear();
   }
   wake_.notify_all();
@@ -26,9 +27,17 @@ void ThreadWorkers::stop() {
 }
 
 void ThreadWorkers::run(std::function<void()> job, std::function<void()> done) {
+  add(tasks_, {std::move(job), std::move(done)});
+}
+
+void ThreadWorkers::run_first(std::function<void()> job, std::function<void()> done) {
+  add(first_, {std::move(job), std::move(done)});
+}
+
+void ThreadWorkers::add(std::deque<Task>& line, Task task) {
   {
     std::lock_guard lock(mutex_);
-    tasks_.push_back({std::move(job), std::move(done)});
+    line.push_back(std::move(task));
   }
   wake_.notify_one();
 }
@@ -36,10 +45,11 @@ void ThreadWorkers::run(std::function<void()> job, std::function<void()> done) {
 void ThreadWorkers::serve() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !first_.empty() || !tasks_.empty(); });
     if (stopping_) return;
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
+    std::deque<Task>& line = first_.empty() ? tasks_ : first_;
+    Task task = std::move(line.front());
+    line.pop_front();
     lock.unlock();
     task.job();
     task.job = nullptr;  // what the job owned goes before the loop learns that it is done

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace zferry::flow {
@@ -18,6 +19,10 @@ class Workers {
   virtual ~Workers() = default;
   // Jobs start in this order. Called on the loop.
   virtual void run(std::function<void()> job, std::function<void()> done) = 0;
+  // The same, before all that wait in run(): for what is short, and all that the rest of a stage waits for.
+  virtual void run_first(std::function<void()> job, std::function<void()> done) {
+    run(std::move(job), std::move(done));
+  }
   virtual std::size_t count() const { return 1; }
 };
 
@@ -28,6 +33,7 @@ class ThreadWorkers final : public Workers {
   // Waits for the jobs that run; those that have not started are dropped, with their `done`.
   ~ThreadWorkers() override;
   void run(std::function<void()> job, std::function<void()> done) override;
+  void run_first(std::function<void()> job, std::function<void()> done) override;
   std::size_t count() const override { return threads_.size(); }
 
  private:
@@ -35,12 +41,14 @@ class ThreadWorkers final : public Workers {
     std::function<void()> job;
     std::function<void()> done;
   };
+  void add(std::deque<Task>& line, Task task);
   void serve();
   void stop();
 
   Post post_;
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::deque<Task> first_;  // before those in tasks_
   std::deque<Task> tasks_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;

@@ -89,7 +89,8 @@ void LaneSender::seal_next() {
       item->packed =
           {};  // the packed form is the sender's no longer: it lives on only where it waits for its acknowledgement
     };
-    host_.workers.run(std::move(job), lifeline_.guard([this, memory, bytes] {
+    // Not behind blocks that are still to be packed: the lane would stand idle, and its control frames with it.
+    host_.workers.run_first(std::move(job), lifeline_.guard([this, memory, bytes] {
       sealing_ = false;
       block_bytes_in_work_ = 0;
       --blocks_waiting_;

@@ -156,7 +156,10 @@ std::size_t LinkTuner::block_bytes() const {
   std::size_t most = settings_.lane.block_bytes;
   if (!link_matters_ || most <= limits::kShortBlockBytes) return most;
   double lanes = static_cast<double>(std::max<std::size_t>(1, link_.carriers().size()));
-  double bytes = stream_bytes_per_s_ / lanes * seconds(kBlockTime);
+  // The target says late what it has of the stream; TCP says soon what crossed, and that is never more than it stood
+  // for.
+  double carried = std::max(stream_bytes_per_s_, acked_bytes_per_s_);
+  double bytes = carried / lanes * seconds(kBlockTime);
   auto whole = static_cast<std::size_t>(std::clamp(bytes, static_cast<double>(limits::kShortBlockBytes), 1e9));
   return std::min(std::bit_floor(whole), most);
 }

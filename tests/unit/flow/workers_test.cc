@@ -49,6 +49,40 @@ TEST(Workers, EveryJobRunsAndReportsOnTheLoop) {
   EXPECT_EQ(done, 500);
 }
 
+TEST(Workers, WhatGoesFirstPassesAllThatWaits) {
+  Tasks tasks;
+  std::mutex order_mutex;
+  std::vector<int> order;
+  std::atomic<bool> begun = false;
+  std::atomic<bool> go = false;
+  int done = 0;
+  ThreadWorkers workers(1, tasks.post());
+  const auto job = [&](int name) {
+    return [&, name] {
+      std::lock_guard lock(order_mutex);
+      order.push_back(name);
+    };
+  };
+  const auto count = [&] { ++done; };
+  workers.run(
+      [&] {
+        begun = true;
+        while (!go) std::this_thread::yield();
+      },
+      count);
+  while (!begun) std::this_thread::yield();  // from here on everything waits
+  workers.run(job(3), count);
+  workers.run_first(job(1), count);
+  workers.run(job(4), count);
+  workers.run_first(job(2), count);
+  go = true;
+  while (done < 5) {
+    tasks.run();
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
+}
+
 TEST(Workers, InlineRunsTheJobAtOnceAndDoneLater) {
   Tasks tasks;
   InlineWorkers workers(tasks.post());
