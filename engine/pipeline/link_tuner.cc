@@ -96,7 +96,10 @@ void LinkTuner::tick() {
   wiring_.tick();
   note();
   Sample now = sample();
-  if (now.at - last_.at >= (measured_ ? kMeasure : std::max<Duration>(kTick, 4 * rtt_))) measure(now);
+  // The first measure is wanted soon, but not one of next to nothing: an end that still waits for a core is no slow
+  // link.
+  const bool soon = !measured_ && now.acked_bytes - last_.acked_bytes >= limits::kBlockBytesMax;
+  if (now.at - last_.at >= (soon ? std::max<Duration>(kTick, 4 * rtt_) : kMeasure)) measure(now);
   count_lanes(now);
 }
 
