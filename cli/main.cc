@@ -219,6 +219,8 @@ void add_import(CLI::App& store, StoreOptions& o) {
                    "the source that will send the like: its public key, or its name in CONFIG/peers (default: the only "
                    "key of CONFIG/allow)")
       ->type_name("KEY");
+  import->add_option("--secret", o.secret_file, "where both ends have a secret in place of keys: it, as recv has it")
+      ->type_name("FILE");
   import->add_option("--config", o.config_folder, "folder of peers and allow (default: /etc/zferry, or in your home)")
       ->type_name("FOLDER");
   add_state_of_store(*import, o);

@@ -36,6 +36,17 @@ Result<seal::PublicKey> only_allowed(const std::string& config) {
   return allowed->front();
 }
 
+Result<seal::PublicKey> import_peer(const StoreOptions& options) {
+  const std::string config = options.config_folder.empty() ? default_config_folder() : options.config_folder;
+  if (options.peer.empty()) return only_allowed(config);
+  if (auto key = parse_public_key_line(options.peer); key) return *key;
+  auto peers = config.empty() ? Result(std::vector<Peer>{}) : read_peers(config + "/peers");
+  if (!peers) return peers.take_error();
+  const auto known = std::ranges::find(*peers, options.peer, &Peer::name);
+  if (known != peers->end()) return known->key;
+  return usage("--peer is neither a public key nor a name in " + escaped(config) + "/peers", kPeerWanted);
+}
+
 }  // namespace
 
 // What follows the last colon is the capacity, unless the path goes on behind it.
@@ -86,15 +97,21 @@ Result<StorePlace> store_place(StoreOptions& options) {
   return StorePlace{options.folder, state};
 }
 
-Result<seal::PublicKey> import_peer(const StoreOptions& options) {
-  const std::string config = options.config_folder.empty() ? default_config_folder() : options.config_folder;
-  if (options.peer.empty()) return only_allowed(config);
-  if (auto key = parse_public_key_line(options.peer); key) return *key;
-  auto peers = config.empty() ? Result(std::vector<Peer>{}) : read_peers(config + "/peers");
-  if (!peers) return peers.take_error();
-  const auto known = std::ranges::find(*peers, options.peer, &Peer::name);
-  if (known != peers->end()) return known->key;
-  return usage("--peer is neither a public key nor a name in " + escaped(config) + "/peers", kPeerWanted);
+Result<ImportSettings> import_settings(const StoreOptions& options, const StoreChoice& choice) {
+  ImportSettings settings;
+  settings.capacity_bytes = choice.capacity_bytes;
+  settings.segment_bytes = choice.segment_bytes;
+  if (!options.secret_file.empty()) {
+    if (!options.peer.empty()) return usage("--secret stands alone: no --peer with it", "leave one of them out");
+    auto secret = read_secret(options.secret_file);
+    if (!secret) return secret.take_error();
+    settings.secret = std::move(*secret);
+    return settings;
+  }
+  auto peer = import_peer(options);
+  if (!peer) return peer.take_error();
+  settings.peer = *peer;
+  return settings;
 }
 
 }  // namespace zferry::cli

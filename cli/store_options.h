@@ -18,6 +18,7 @@ struct StoreOptions {
   bool json = false;
   // import
   std::string peer;
+  std::string secret_file;
   std::string config_folder;
 };
 
@@ -27,7 +28,8 @@ Result<StoreChoice> store_in(const std::string& text, const std::string& named);
 Result<StoreChoice> store_choice(const TransferOptions& options);
 // The folder, made absolute there too, and where the key is. Errors: kUsage.
 Result<StorePlace> store_place(StoreOptions& options);
-// Whose stream is imported: --peer's, or the only one's that may connect. Errors: kUsage, kConfig.
-Result<seal::PublicKey> import_peer(const StoreOptions& options);
+// Whose stream is imported, and into what: --peer's, the one's who has --secret, or the only one's that may connect.
+// Errors: kUsage, kConfig.
+Result<ImportSettings> import_settings(const StoreOptions& options, const StoreChoice& choice);
 
 }  // namespace zferry::cli

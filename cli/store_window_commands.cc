@@ -87,13 +87,13 @@ int store_import_command(const StoreOptions& typed) {
   options.folder = choice->folder;
   auto place = store_place(options);
   if (!place) return console.end(place.error());
-  auto peer = import_peer(options);
-  if (!peer) return console.end(peer.error());
+  auto settings = import_settings(options, *choice);
+  if (!settings) return console.end(settings.error());
   if (isatty(STDIN_FILENO) == 1)
     return console.end({Fault::kUsage, "standard input is a terminal: no stream comes from there",
                         "zfs send -w tank/vm@monday | zferry store import FOLDER"});
   StoreImport done;
-  Status status = import_stream(*place, {*peer, choice->capacity_bytes, choice->segment_bytes}, STDIN_FILENO, done);
+  Status status = import_stream(*place, *settings, STDIN_FILENO, done);
   if (status && done.stream_bytes == 0) status = Error{Fault::kStreamIncomplete, "the input is empty", {}};
   Status printed;
   if (done.stream_bytes > 0)

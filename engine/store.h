@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,8 +66,9 @@ struct StorePruning {
 Result<StorePruning> prune_store(const StorePlace& place, const std::vector<store::SessionId>& sessions);
 
 struct ImportSettings {
-  seal::PublicKey peer{};            // who will send what is like the stream
-  std::uint64_t capacity_bytes = 0;  // of the store, as a recv has it; 0: most of what is free there
+  seal::PublicKey peer{};                     // who will send what is like the stream
+  std::optional<seal::SecretBytes> secret{};  // in its place: what both ends will have
+  std::uint64_t capacity_bytes = 0;           // of the store, as a recv has it; 0: most of what is free there
   std::uint64_t segment_bytes = limits::kSegmentBytes;
 };
 struct StoreImport {

@@ -13,6 +13,7 @@
 #include "pack/pack.h"
 #include "pipeline/assembly.h"
 #include "pipeline/dedup_scope.h"
+#include "pipeline/first_messages.h"
 #include "pipeline/names.h"
 #include "pipeline/outgoing_block.h"
 #include "pipeline/store_key.h"
@@ -161,7 +162,8 @@ Status import_into(store::Store& store, const ImportSettings& settings, int fd, 
   {
     auto session = store.begin(id, kName);
     if (!session) return session.take_error();
-    const store::Scope scope = pipeline::scope_of(pipeline::DedupScope::kPeer, settings.peer, {}, {});
+    const pipeline::Principal who = settings.secret ? pipeline::principal_of_secret(*settings.secret) : settings.peer;
+    const store::Scope scope = pipeline::scope_of(pipeline::DedupScope::kPeer, who, {}, {});
     (*session)->set_scope(scope);
     Import import(store, **session, scope, so_far);
     status = read_into(import, fd);

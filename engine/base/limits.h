@@ -89,13 +89,14 @@ inline constexpr std::size_t kAnsweredBuffers = 6;
 inline constexpr std::size_t kResolvesMax = 3;
 inline constexpr std::size_t kPlainCacheBytes = 4 * MiB;
 inline constexpr std::size_t kFooterCacheBytes = 4 * MiB;
-inline constexpr std::size_t kKeptRecipeBytes = 2 * MiB;          // that the store has not written
+inline constexpr std::size_t kKeptRecipeBytes = 2 * MiB;  // that the store has not written
+inline constexpr std::size_t kNamedBytes = 7 * MiB / 2;   // of names and what was found: of 4 KiB records, 1.5 windows
 inline constexpr std::size_t kResolveBytes = 2 * kBlockBytesMax;  // beside its buffer: literals, skeleton
 inline constexpr std::size_t kStoreReaderBytes = 3 * kBlockBytesMax;
 inline constexpr std::size_t kUnpackedBytes = 8 * MiB;
 inline constexpr std::size_t kBufferBytes = kBlockBytesMax;  // a packed block is never longer than this
 inline constexpr std::size_t kGrainsOfBuffer = 64;   // lengths of buffers are multiples of this part of the longest
-inline constexpr std::size_t kIdleBytes = 16 * MiB;  // of a pool, kept for what comes next
+inline constexpr std::size_t kIdleBytes = 14 * MiB;  // of a pool, kept for what comes next
 // A lane has two sealed blocks at the source, and what the kernel sends (by the system's default at most 4 MiB); at the
 // target, two reads of what is on its way in, shorter ones where there are many lanes.
 inline constexpr std::size_t kLaneSendBuffers = 2;
@@ -122,7 +123,7 @@ inline constexpr std::size_t kTargetBytesMax(std::size_t lanes, std::size_t work
   std::size_t long_reads = lanes < kLongReads ? lanes : kLongReads;
   return kWindowBytes * 5 / 4 + kWindowBlocks * kBlockBytesMax / kGrainsOfBuffer + lanes * kBufferBytes + kIdleBytes +
          kUnpackedBytes + kResolvesMax * (kBufferBytes + kResolveBytes) + kPlainCacheBytes + kFooterCacheBytes +
-         kKeptRecipeBytes + kStoreReaderBytes +
+         kKeptRecipeBytes + kNamedBytes + kStoreReaderBytes +
          kLaneReceiveBuffers * (long_reads * kLaneReceiveBytes + (lanes - long_reads) * kLaneReceiveBytesShort) +
          kGuestBytes + workers * kUnpackerBytes + kOuterListBytesMax + kProgramBytes;
 }

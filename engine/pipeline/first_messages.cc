@@ -43,14 +43,6 @@ Result<ConstBytes> unpadded(ConstBytes bytes) {
   return bytes.subspan(2, length);
 }
 
-Principal principal_of_secret(const seal::SecretBytes& secret) {
-  Principal principal;
-  constexpr std::string_view label = "zferry principal of a secret";
-  crypto_generichash(as_uchar(Bytes(principal)), principal.size(), as_uchar(as_bytes(label)), label.size(),
-                     as_uchar(secret.bytes()), secret.bytes().size());
-  return principal;
-}
-
 void take_keys(seal::Handshake& handshake, seal::Cipher cipher, const Principal& principal, EstablishedLane& lane) {
   seal::HandshakeKeys keys = handshake.take_keys();
   lane.cipher = cipher;
@@ -69,6 +61,14 @@ std::string refusal_text(Fault refusal) {
 }
 
 }  // namespace
+
+Principal principal_of_secret(const seal::SecretBytes& secret) {
+  Principal principal;
+  constexpr std::string_view label = "zferry principal of a secret";
+  crypto_generichash(as_uchar(Bytes(principal)), principal.size(), as_uchar(as_bytes(label)), label.size(),
+                     as_uchar(secret.bytes()), secret.bytes().size());
+  return principal;
+}
 
 std::size_t proof_bytes() { return wire::kFrameOverheadBytes + wire::encode(wire::Join{}).size(); }
 

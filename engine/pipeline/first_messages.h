@@ -14,6 +14,9 @@
 
 namespace zferry::pipeline {
 
+// Who has a secret, where that stands in place of keys.
+Principal principal_of_secret(const seal::SecretBytes& secret);
+
 // The dialling end: message 1 out, message 2 in.
 class Dialler {
  public:

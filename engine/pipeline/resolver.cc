@@ -45,10 +45,25 @@ void Resolver::named(const wire::Chunks& chunks) {
   auto answer = std::make_shared<Answer>();
   answer->chunks = chunks;
   answer->unit_bytes = chunks.unit_bytes();
+  if (!count(*answer)) return ask_whole(chunks.number);
   answers_.emplace(chunks.number, answer);
   for (const wire::Chunks::Chunk& chunk : chunks.chunks)
     if (stores_ && bringer_.try_emplace(chunk.id, chunks.number).second) brought_[chunks.number].push_back(chunk.id);
   consider(answer);
+}
+
+// What it takes in memory, once all of it was found. False: all answers together take as much as they may.
+bool Resolver::count(Answer& answer) {
+  std::size_t bytes = sizeof(Answer) + answer.unit_bytes.size() * sizeof(answer.found.front());
+  for (const wire::Chunks::Chunk& chunk : answer.chunks.chunks) {
+    constexpr std::size_t kOfMaps = 96;  // of an id in bringer_ and brought_
+    bytes += sizeof chunk + kOfMaps + chunk.piece_bytes.size() * (sizeof(std::uint32_t) + sizeof(store::Run)) +
+             chunk.unit_ids.size() * (sizeof(wire::Chunks::UnitId) + sizeof(std::uint32_t));
+  }
+  if (*named_bytes_ + bytes > limits::kNamedBytes) return false;
+  *named_bytes_ += bytes;
+  answer.counted = std::shared_ptr<void>(nullptr, [all = named_bytes_, bytes](void*) { *all -= bytes; });
+  return true;
 }
 
 // What repeats soon after it came the first time is found only once that is in the store: where it is worth it, which

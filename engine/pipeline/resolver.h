@@ -72,12 +72,14 @@ class Resolver {
     std::vector<std::optional<store::FoundRuns>> found;  // by unit
     UnitSet missing;
     bool ready = false;
+    std::shared_ptr<void> counted;  // in named_bytes_, as long as it lives
   };
   struct Assembly;
   // Who brings a chunk that is not in the store yet: it is not asked for twice.
   struct Hash {
     std::size_t operator()(const wire::Chunks::ChunkId& id) const { return load<std::size_t>(id); }
   };
+  bool count(Answer& answer);
   void consider(const std::shared_ptr<Answer>& answer);
   void look_up_soon(const std::shared_ptr<Answer>& answer);
   std::optional<std::uint64_t> brought_before(const Answer& answer) const;
@@ -104,8 +106,9 @@ class Resolver {
   bool stores_ = true;                                                      // else nobody waits for what is stored
   std::set<std::uint64_t> to_say_;                                          // numbers whose answer is to be said
   std::set<std::uint64_t> whole_;                                           // asked for whole, and not here
-  // Of Resolved::kept, in memory. At a session's end the disk's worker may be the last that has one.
+  // Of Resolved::kept, and of answers, in memory. At a session's end the disk's worker may be the last that has one.
   std::shared_ptr<std::atomic<std::size_t>> kept_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
+  std::shared_ptr<std::atomic<std::size_t>> named_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   struct Waiting {
     wire::Block header;
     flow::Slice packed;

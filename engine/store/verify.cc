@@ -1,5 +1,6 @@
 // Reads all of a store, and changes nothing.
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -33,14 +34,16 @@ Status verify_session(io::Folder& folder, const StoreKeys& keys, const SessionId
   return {};
 }
 
-// A segment that is only there to be found: each block that its chunks name. False: one of them cannot be read.
+// What of a segment is only there to be found: each block that its chunks name, and `counts` says so of. False: one of
+// them cannot be read.
 bool verify_kept(io::Folder& folder, const StoreKeys& keys, const SessionId& id, std::uint32_t number,
-                 Verification& seen) {
+                 const std::function<bool(const BlockFacts&)>& counts, Verification& seen) {
   std::vector<ChunkEntry> all;
   const auto start = read_chunk_log(folder, keys, id, number, [&](ConstBytes page) {
     auto entries = decode_chunks(page);
     if (!entries) return false;
-    for (ChunkEntry& entry : *entries) all.push_back({entry.at, entry.block, {}});
+    for (ChunkEntry& entry : *entries)
+      if (counts(entry.block)) all.push_back({entry.at, entry.block, {}});
     return true;
   });
   if (!start) return true;  // nothing of it can be found
@@ -91,10 +94,15 @@ Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key) {
       whole = status.ok();
       if (!status) seen.damaged.emplace_back(id, status.take_error());
     }
-    for (const auto& [number, bytes] : session.log_bytes)
-      if (whole && session.segment_bytes.contains(number) && !content.segments().contains(number))
-        if (!verify_kept(folder, *keys, id, number, seen)) damaged.insert({id, number});
     if (!whole) continue;
+    for (const auto& [number, bytes] : session.log_bytes) {
+      if (!session.segment_bytes.contains(number)) continue;
+      // Of a segment that its session still needs a part, what is applied: the rest was read, or a crash may have
+      // taken it.
+      const bool needed = content.segments().contains(number);
+      const auto counts = [&](const BlockFacts& block) { return !needed || block.number < content.first(); };
+      if (!verify_kept(folder, *keys, id, number, counts, seen)) damaged.insert({id, number});
+    }
     for (const auto& [pinned, pin] : content.pins()) pins[id].push_back(pinned);
   }
   judge_pins(pins, damaged, seen);

@@ -340,16 +340,16 @@ class Dedup(FerryCase):
 
     # `zferry store import`.
 
-    def bring(self, room, peer):
-        """Imports the first version for what this peer will send."""
+    def bring(self, room, *whose):
+        """Imports the first version for what they will send."""
         with open(self.first, "rb") as stream:
-            done = subprocess.run([BIN, "store", "import", room / "store", "--state", room / "target-state", "--peer", self.public[peer]],
+            done = subprocess.run([BIN, "store", "import", room / "store", "--state", room / "target-state", *whose],
                                   stdin=stream, capture_output=True, text=True, timeout=FINISH_S, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_import_then_send(self):
         room = self.room()
-        self.bring(room, "source")
+        self.bring(room, "--peer", self.public["source"])
         self.assert_small(self.carry(room, self.second), expected=self.new_bytes)
         self.assert_small(self.carry(room, self.first))
         done = subprocess.run([BIN, "store", "stats", room / "store", "--state", room / "target-state"], capture_output=True, text=True,
@@ -357,9 +357,15 @@ class Dedup(FerryCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(done.stdout)
 
+    def test_import_for_who_has_a_secret(self):
+        room = self.room()
+        self.bring(room, "--secret", self.folder / "secret")
+        self.assert_small(self.carry(room, self.first, auth="secret"))
+        self.assert_whole(self.carry(self.room(), self.first, auth="secret"))
+
     def test_import_for_another_is_not_found(self):
         room = self.room()
-        self.bring(room, "stranger")
+        self.bring(room, "--peer", self.public["stranger"])
         self.assert_whole(self.carry(room, self.first))
 
 

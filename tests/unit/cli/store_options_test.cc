@@ -124,7 +124,7 @@ class ImportPeerTest : public StoreOptionsTest {
   }
   std::string line(int which) const { return public_key_line(keys_[which]); }
   void expect_refused(const std::string& why) const {
-    auto refused = import_peer(options_);
+    auto refused = import_settings(options_, {});
     ASSERT_FALSE(refused) << why;
     EXPECT_EQ(refused.error().fault, Fault::kUsage) << refused.error().what;
     EXPECT_NE(refused.error().next.find("--peer"), std::string::npos) << refused.error().next;
@@ -138,26 +138,45 @@ TEST_F(ImportPeerTest, ItIsNamedByKeyOrByName) {
   folder_.write("allow", line(0) + "\n");
   folder_.write("peers", "tank.example " + line(1) + "\n");
   options_.peer = line(2);
-  ASSERT_TRUE(import_peer(options_));
-  EXPECT_EQ(*import_peer(options_), keys_[2]);
+  ASSERT_TRUE(import_settings(options_, {}));
+  EXPECT_EQ(import_settings(options_, {})->peer, keys_[2]);
   options_.peer = "tank.example";
-  ASSERT_TRUE(import_peer(options_));
-  EXPECT_EQ(*import_peer(options_), keys_[1]);
+  ASSERT_TRUE(import_settings(options_, {}));
+  EXPECT_EQ(import_settings(options_, {})->peer, keys_[1]);
   options_.peer = "other.example";
   expect_refused("nobody has that name");
   options_.peer = line(2) + "x";
   expect_refused("that is no key");
 }
 
+TEST_F(ImportPeerTest, ItHasASecretInPlaceOfAKey) {
+  options_.secret_file = folder_.path("secret");
+  StoreChoice choice;
+  choice.capacity_bytes = 5 * limits::MiB;
+  choice.segment_bytes = limits::MiB;
+  auto settings = import_settings(options_, choice);
+  ASSERT_TRUE(settings) << settings.error().what;
+  ASSERT_TRUE(settings->secret);
+  const auto secret = read_secret(options_.secret_file);
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(secret_line(*settings->secret), secret_line(*secret));
+  EXPECT_EQ(settings->capacity_bytes, 5 * limits::MiB);
+  EXPECT_EQ(settings->segment_bytes, limits::MiB);
+  options_.peer = line(0);
+  auto both = import_settings(options_, {});
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().fault, Fault::kUsage);
+}
+
 TEST_F(ImportPeerTest, WithoutANameItIsTheOnlyOneThatMayConnect) {
   expect_refused("there is no allow file");
   folder_.write("allow", "# the source\n" + line(1) + " tank\n");
-  ASSERT_TRUE(import_peer(options_));
-  EXPECT_EQ(*import_peer(options_), keys_[1]);
+  ASSERT_TRUE(import_settings(options_, {}));
+  EXPECT_EQ(import_settings(options_, {})->peer, keys_[1]);
   folder_.write("allow", line(0) + "\n" + line(1) + "\n");
   expect_refused("there are two");
   folder_.write("allow", "nonsense\n");
-  auto refused = import_peer(options_);
+  auto refused = import_settings(options_, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().fault, Fault::kConfig);
 }

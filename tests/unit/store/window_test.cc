@@ -219,6 +219,39 @@ TEST_F(WindowTest, VerifyReadsIt) {
   EXPECT_TRUE(seen->damaged.empty());
 }
 
+// A session that goes on needs a part of its segment; what it has done with is there to be found, and pinned by others.
+TEST_F(WindowTest, VerifyReadsWhatIsOnlyInPartASessions) {
+  ASSERT_TRUE(open());
+  auto first = store_->begin(session_id(1), "1");
+  ASSERT_TRUE(first);
+  (*first)->set_scope(scope_of(0));
+  for (std::uint64_t number = 0; number < 10; ++number) ASSERT_TRUE(put_chunks(**first, number, 5000));
+  ASSERT_TRUE((*first)->checkpoint(6, text("state")));
+  auto other = store_->begin(session_id(2), "2");
+  ASSERT_TRUE(other);
+  ASSERT_TRUE((*other)->pin(find(3)->place, 0));
+  ASSERT_TRUE(put(**other, 0, 100));
+  ASSERT_TRUE((*other)->commit());
+  const std::uint32_t at = find(3)->place.at;
+  first->reset();
+  other->reset();
+  store_.reset();
+  ASSERT_EQ(names("chunks-").size(), 1u);
+  auto seen = verify(*folder_, key_);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->sessions, 2u);
+  EXPECT_EQ(seen->blocks, 5u);
+  EXPECT_EQ(seen->window_blocks, 6u);
+  EXPECT_TRUE(seen->damaged.empty());
+  const std::string chunks = names("chunks-")[0];
+  disk_.files.at("segment-" + chunks.substr(std::string("chunks-").size()))->content[at + 50] ^= std::byte{1};
+  seen = verify(*folder_, key_);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->window_damaged, 1u);
+  ASSERT_EQ(seen->damaged.size(), 1u);
+  EXPECT_EQ(seen->damaged[0].first, session_id(2)) << "whose block is made of it";
+}
+
 // The file with the chunks cannot be written: all goes on, and less is found later.
 TEST_F(WindowTest, ChunksThatCannotBeWrittenStopNobody) {
   for (const char* which : {"create chunks-", "append chunks-", "sync chunks-", "create new-window", "sync new-window",
