@@ -7,6 +7,7 @@
 #include "io/posix_folder.h"
 #include "io/state_folder.h"
 #include "pipeline/receive_command.h"
+#include "pipeline/recipe.h"
 #include "pipeline/store_key.h"
 #include "store/file_names.h"
 #include "store_opening.h"
@@ -130,10 +131,15 @@ Result<StoreContents> store_contents(const StorePlace& place) {
 Result<StoreVerdict> verify_store(const StorePlace& place) {
   auto opened = open_store(place);
   if (!opened) return opened.take_error();
-  auto verification = store::verify((*opened)->folder, (*opened)->key);
+  auto verification = store::verify((*opened)->folder, (*opened)->key, pipeline::places_in);
   if (!verification) return verification.take_error();
-  StoreVerdict verdict{verification->sessions,      verification->blocks,         verification->packed_bytes,
-                       verification->window_blocks, verification->window_damaged, {}};
+  StoreVerdict verdict{verification->sessions,
+                       verification->blocks,
+                       verification->packed_bytes,
+                       verification->shared_blocks,
+                       verification->window_blocks,
+                       verification->window_damaged,
+                       {}};
   for (auto& [id, error] : verification->damaged)
     verdict.damaged.push_back({described((*opened)->holdings, id), std::move(error)});
   return verdict;
@@ -145,13 +151,14 @@ Result<StorePruning> prune_store(const StorePlace& place, const std::vector<stor
   auto store = store::Store::open((*opened)->folder, (*opened)->key, {}, system_random());
   if (!store) return store.take_error();
   StorePruning pruning;
+  const std::uint64_t before = (*store)->used_bytes();
   for (const store::SessionSummary& summary : (*store)->sessions()) {
     if (std::ranges::find(sessions, summary.id) == sessions.end()) continue;
     if (Status removed = (*store)->remove(summary.id, false); !removed) return removed.take_error();
     ++pruning.sessions;
-    pruning.freed_bytes += summary.disk_bytes;
   }
   pruning.used_bytes = (*store)->used_bytes();
+  pruning.freed_bytes = before - std::min(before, pruning.used_bytes);
   return pruning;
 }
 

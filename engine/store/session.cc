@@ -65,7 +65,7 @@ Status Session::State::append(const BlockFacts& block, ConstBytes packed, std::s
   pending.block(block, place);
   changed = true;
   if (Status status = log_chunks(block, place.at, chunks); !status) return status;
-  if (segment->file.bytes() >= store.settings.segment_bytes) close_segment();
+  if (segment && segment->file.bytes() >= store.settings.segment_bytes) close_segment();
   return {};
 }
 
@@ -108,7 +108,8 @@ void Session::State::close_segment() {
 Status Session::State::close_torn_segment(Error error, std::size_t packed_bytes) {
   if (error.fault != Fault::kStoreFull) return store.over(std::move(error));
   SegmentFacts& facts = content.segments().at(segment->number);
-  if (facts.named) {
+  // One that never held a block may go at once; of any other the window may have chunks, or a session a pin.
+  if (facts.named || facts.end > 0) {
     const std::uint64_t torn_bytes = packed_bytes + seal::kTagBytes;  // at most
     facts.file_bytes += torn_bytes;
     segment->entry.bytes += torn_bytes;

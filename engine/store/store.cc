@@ -7,6 +7,14 @@
 #include "store/state.h"
 
 namespace zferry::store {
+namespace {
+
+std::uint64_t index_bytes_max(std::uint64_t capacity_bytes) {
+  constexpr std::uint64_t kTiB = 1024 * 1024 * limits::MiB;
+  return std::max(limits::kIndexBytesLeast, capacity_bytes / (kTiB / limits::kIndexBytesOfTiB));
+}
+
+}  // namespace
 
 Error Store::State::over(Error error) {
   // A full disk ends it too, where it was not append() that met it: what was to be kept is not.
@@ -23,7 +31,6 @@ Status Store::State::usable() const {
 // Every segment first: a session may need another one's. Chunks whose segment is gone go too.
 Status Store::State::take_in(const StoreFiles& files) {
   for (const auto& [id, session] : files.sessions) {
-    used += session.bytes();
     for (const auto& [number, bytes] : session.segment_bytes) segments.add(id, number).bytes = bytes;
     for (const auto& [number, bytes] : session.log_bytes) {
       if (SegmentEntry* entry = segments.find(id, number)) {
@@ -37,10 +44,13 @@ Status Store::State::take_in(const StoreFiles& files) {
   }
   for (const auto& [id, session] : files.sessions)
     if (Status status = take_in_session(id, files); !status) return status;
+  // What cannot be read now may say later that it needs them.
+  const bool all_read = std::ranges::none_of(known, [](const auto& entry) { return entry.second.damage.has_value(); });
   std::vector<SegmentEntry*> needless;
-  segments.each([&](SegmentEntry& entry) {
-    if (!entry.owned && entry.pins == 0 && entry.log_bytes == 0) needless.push_back(&entry);
-  });
+  if (all_read)
+    segments.each([&](SegmentEntry& entry) {
+      if (!entry.owned && entry.pins == 0 && entry.log_bytes == 0) needless.push_back(&entry);
+    });
   for (SegmentEntry* entry : needless)
     if (Status status = remove_segment(*entry); !status) return status;
   return take_in_window();
@@ -88,15 +98,17 @@ Result<std::unique_ptr<Store>> Store::open(io::Folder& folder, const seal::Secre
   if (Status status = folder.sync(); !status) return status.take_error();
   auto state = std::unique_ptr<State>(new State{folder, std::move(*keys), std::move(settings), random});
   state->used = files->other_bytes;
+  for (const auto& [id, session] : files->sessions) state->used += session.bytes();
   state->window_file_bytes = files->window_bytes;
   for (const std::string& name : files->unfinished)
     if (Status status = folder.remove(name); !status) return status.take_error();
-  if (Status status = state->take_in(*files); !status) return status.take_error();
   if (state->settings.capacity_bytes == 0) {
     auto free = folder.free_bytes();
     if (!free) return free.take_error();
     state->settings.capacity_bytes = state->used + *free / 10 * 9;
   }
+  state->window.set_index_bytes_max(index_bytes_max(state->settings.capacity_bytes));
+  if (Status status = state->take_in(*files); !status) return status.take_error();
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }
 
@@ -169,10 +181,11 @@ Status Store::remove(const SessionId& id, bool keep) {
   if (Status status = state_->folder.sync(); !status) return state_->over(status.take_error());
   state_->used -= std::min(state_->used, files.journal_bytes.value_or(0));
   state_->known.erase(id);
+  // Its pins before its segments: it may have pinned those.
+  if (Status status = state_->release_all(id); !status) return status;
   for (SegmentEntry* entry : state_->segments.of(id))
     if (entry->owned)
       if (Status status = state_->let_go(*entry, keep); !status) return status;
-  if (Status status = state_->release_all(id); !status) return status;
   state_->write_down_window();
   return {};
 }

@@ -144,6 +144,57 @@ TEST_F(PinsTest, OfTheSessionsOwnSegmentAndOfALivingOnes) {
   EXPECT_TRUE(reads(others, 1));
 }
 
+// A stream that repeats itself is made of its own segments.
+TEST_F(PinsTest, OfTheSessionsOwnSegmentGoWithIt) {
+  for (bool keep : {true, false}) {
+    disk_ = MemoryDisk();
+    ASSERT_TRUE(open());
+    auto session = store_->begin(session_id(1), "1");
+    ASSERT_TRUE(session);
+    (*session)->set_scope(scope_of(0));
+    for (std::uint64_t number = 0; number < 12; ++number) ASSERT_TRUE(put_chunks(**session, number, 5000));
+    EXPECT_TRUE((*session)->pin(find(2)->place, 12));
+    ASSERT_TRUE((*session)->commit());
+    session->reset();
+    ASSERT_TRUE(store_->remove(session_id(1), keep));
+    EXPECT_EQ(count_found(0, 12), keep ? 12u : 0u);
+    EXPECT_EQ(names("segment-").empty(), !keep);
+    EXPECT_EQ(store_->used_bytes(), disk_.used_bytes());
+  }
+}
+
+// The disk is full when a segment is written on of which nothing counts any more, and another session is made of it.
+TEST_F(PinsTest, HoldASegmentThatCannotBeWrittenOn) {
+  segment_bytes_ = 1 * limits::MiB;
+  capacity_bytes_ = 64 * limits::MiB;
+  ASSERT_TRUE(open());
+  auto one = store_->begin(session_id(1), "1"), two = store_->begin(session_id(2), "2");
+  ASSERT_TRUE(one && two);
+  (*one)->set_scope(scope_of(0));
+  for (std::uint64_t number = 0; number < 5; ++number) ASSERT_TRUE(put_chunks(**one, number, 5000));
+  ASSERT_TRUE((*one)->commit());
+  const BlockPlace place = find(2)->place;
+  EXPECT_TRUE((*two)->pin(place, 7));
+  ASSERT_TRUE((*one)->checkpoint(5, block_bytes(1, 2 * limits::MiB)));
+  disk_.log.clear();
+  ASSERT_TRUE((*one)->checkpoint(5, text("short")));
+  EXPECT_TRUE(std::ranges::any_of(disk_.log, [](const auto& each) { return each.find("new-") != std::string::npos; }))
+      << "the journal was written anew";
+  disk_.fault = [](std::uint64_t, const std::string& what) -> std::optional<Error> {
+    if (!what.starts_with("append segment-")) return {};
+    return Error{Fault::kStoreFull, what, {}};
+  };
+  const Status full = put(**one, 5, 5000);
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().fault, Fault::kStoreFull);
+  disk_.fault = nullptr;
+  ASSERT_TRUE(put(**one, 5, 5000));
+  ASSERT_TRUE((*one)->commit());
+  EXPECT_TRUE(reads(place));
+  one->reset();
+  two->reset();
+}
+
 TEST_F(PinsTest, WhatIsGoneCannotBePinned) {
   capacity_bytes_ = 512 * limits::KiB;
   pin_three();
