@@ -191,6 +191,7 @@ int store_verify_command(const StoreOptions& typed) {
                                     {"sessions", verdict->sessions},
                                     {"blocks", verdict->blocks},
                                     {"packed_bytes", verdict->packed_bytes},
+                                    {"shared_blocks", verdict->shared_blocks},
                                     {"window_blocks", verdict->window_blocks},
                                     {"damaged_window_blocks", verdict->window_damaged},
                                     {"damaged_sessions", damaged.size()}})

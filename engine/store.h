@@ -50,6 +50,7 @@ struct StoreVerdict {
   std::uint64_t sessions = 0;  // looked at, and what could be read of them
   std::uint64_t blocks = 0;
   std::uint64_t packed_bytes = 0;
+  std::uint64_t shared_blocks = 0;   // of other streams, that these are made of
   std::uint64_t window_blocks = 0;   // only kept to be found, and read
   std::uint64_t window_damaged = 0;  // and damaged: they are found no more, and cost nothing else
   std::vector<StoreDamage> damaged;
@@ -72,17 +73,18 @@ struct ImportSettings {
   std::uint64_t segment_bytes = limits::kSegmentBytes;
 };
 struct StoreImport {
-  std::uint64_t stream_bytes = 0;  // read, and looked at
-  std::uint64_t chunks = 0;        // in them
-  std::uint64_t new_chunks = 0;    // that the store did not have
-  std::uint64_t new_bytes = 0;     // of these
-  std::uint64_t used_bytes = 0;    // of the store's files, afterwards
-  std::uint64_t window_bytes = 0;  // of them, kept to be found
+  std::uint64_t stream_bytes = 0;    // read, and looked at
+  std::uint64_t chunks = 0;          // in them
+  std::uint64_t new_chunks = 0;      // that the store did not have
+  std::uint64_t new_bytes = 0;       // of these
+  std::uint64_t used_bytes = 0;      // of the store's files, afterwards
+  std::uint64_t window_bytes = 0;    // of them, kept to be found
+  std::uint64_t dropped_chunks = 0;  // that found no room after all
 };
 // Reads a stream from the descriptor to its end, and keeps its chunks to be found when this peer sends them; no session
 // comes of it. A folder that is missing or empty becomes a store, with a key if this host has none yet. Errors:
-// kStreamDamaged, kStreamIncomplete, kInputFailed: what came before is kept; kStoreFull: the same; as Store::open, and
-// kStateFailed. `so_far` holds what was done, also then.
+// kStreamDamaged, kStreamIncomplete, kInputFailed: what came before is kept; kStoreFull: what found room is; as
+// Store::open, and kStateFailed. `so_far` holds what was done, also then.
 Status import_stream(const StorePlace& place, const ImportSettings& settings, int fd, StoreImport& so_far);
 
 }  // namespace zferry

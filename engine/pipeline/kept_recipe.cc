@@ -95,4 +95,14 @@ Result<KeptRecipe> decode_kept(ConstBytes bytes) {
   return kept;
 }
 
+Result<std::vector<store::BlockPlace>> places_in(const store::BlockFacts& block, ConstBytes packed) {
+  std::vector<store::BlockPlace> places;
+  if (static_cast<wire::Encoding>(block.encoding) != wire::Encoding::kChunks) return places;
+  auto kept = decode_kept(packed);
+  if (!kept) return kept.take_error();
+  for (const auto& unit : kept->found)
+    if (unit && std::ranges::find(places, unit->place) == places.end()) places.push_back(unit->place);
+  return places;
+}
+
 }  // namespace zferry::pipeline

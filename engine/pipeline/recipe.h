@@ -81,5 +81,7 @@ struct KeptRecipe {
 std::vector<std::byte> encode_kept(const KeptRecipe& kept);
 // `recipe` is a view into `bytes`. Errors: kStoreFailed.
 Result<KeptRecipe> decode_kept(ConstBytes bytes);
+// The blocks that a block of the store refers to; none where it came as it is. Errors: kStoreFailed.
+Result<std::vector<store::BlockPlace>> places_in(const store::BlockFacts& block, ConstBytes packed);
 
 }  // namespace zferry::pipeline

@@ -229,10 +229,13 @@ struct Verification {
   std::uint64_t sessions = 0;
   std::uint64_t blocks = 0;
   std::uint64_t packed_bytes = 0;
+  std::uint64_t shared_blocks = 0;   // of whichever session, that these refer to
   std::uint64_t window_blocks = 0;   // that are only there to be found, by their chunks, and could be read
   std::uint64_t window_damaged = 0;  // and could not: they are sent again
   std::vector<std::pair<SessionId, Error>> damaged;
 };
-Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key);
+// Blocks that a block refers to, where it is not all there by itself: the store does not know what its bytes mean.
+using RefersTo = std::function<Result<std::vector<BlockPlace>>(const BlockFacts& block, ConstBytes packed)>;
+Result<Verification> verify(io::Folder& folder, const seal::SecretBytes& key, const RefersTo& refers_to = {});
 
 }  // namespace zferry::store
