@@ -108,6 +108,7 @@ void Intake::look_for_chunks() {
   };
   resolver_ = std::make_unique<Resolver>(host_, std::move(on_disk), pool_.taker(), seal::SecretBytes(session_.leaf_key),
                                          std::move(events));
+  if (!spooling()) return resolver_->nothing_is_stored();
   spool_->on_disk(
       [](Disk& disk) {
         store::Savings one_more;

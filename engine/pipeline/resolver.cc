@@ -132,6 +132,7 @@ void Resolver::nothing_is_stored() {
   bringer_.clear();
   brought_.clear();
   wait_no_longer();
+  start();  // what was not to be kept in memory is not kept at all
 }
 
 // On the disk's worker. What is found is pinned before anybody is told.
@@ -210,7 +211,8 @@ void Resolver::take(const wire::Block& header, flow::Slice packed) {
 
 // A few at a time: each needs a buffer beside the one that it came in.
 void Resolver::start() {
-  while (!waiting_.empty() && under_way_ < limits::kResolvesMax && *kept_bytes_ <= limits::kKeptRecipeBytes) {
+  const auto may_keep = [&] { return !stores_ || *kept_bytes_ <= limits::kKeptRecipeBytes; };
+  while (!waiting_.empty() && under_way_ < limits::kResolvesMax && may_keep()) {
     flow::Buffer room = take_buffer_(waiting_.front().header.raw_bytes);
     if (!room) {
       if (!std::exchange(retry_due_, true))
