@@ -25,13 +25,16 @@ std::string json_of(const std::string& folder, const StoreImport& done) {
                     {"chunks", done.chunks},
                     {"new_chunks", done.new_chunks},
                     {"new_bytes", done.new_bytes},
+                    {"dropped_chunks", done.dropped_chunks},
                     {"used_bytes", done.used_bytes},
                     {"window_bytes", done.window_bytes}});
 }
 
 // What stopped an import, with what is there for all that. Importing again costs no disk: what is there is passed over.
 Error stopped(Error error, const StoreImport& done) {
-  if (done.stream_bytes > 0 && error.fault != Fault::kStoreFailed)
+  if (done.dropped_chunks > 0)
+    error.what += "; the rest is kept";
+  else if (done.stream_bytes > 0 && error.fault != Fault::kStoreFailed)
     error.what += fmt::format("; what came before that is kept ({} of it new)", human(done.new_bytes));
   switch (error.fault) {
     case Fault::kStoreFull:
@@ -57,7 +60,8 @@ std::string text_of(const std::string& folder, const StoreContents& contents) {
   std::string text = fmt::format("{}: {}, {} used; kept to be found again: {} in {}\n", escaped(folder, 4096),
                                  counted(contents.sessions.size(), "session"), human(contents.used_bytes),
                                  human(contents.window_bytes), counted(contents.window_segments, "segment"));
-  if (savings.looked_bytes == 0) return text + "nothing was looked for in it yet\n";
+  if (savings.looked_bytes == 0)
+    return text + "nothing was looked for in it yet, as far as an ended session has told\n";
   text += fmt::format("looked for: {}; found, and not sent: {} ({:.1f} %)", human(savings.looked_bytes),
                       human(savings.found_bytes), percent_found(savings));
   if (savings.sessions > 0) text += ", in " + counted(savings.sessions, "session");

@@ -170,7 +170,15 @@ Status import_into(store::Store& store, const ImportSettings& settings, int fd, 
     Status finished = is_of_store(status) ? (*session)->commit() : import.finish(status.ok());
     if (status && !finished) status = std::move(finished);
   }
+  // A store that is nearly full keeps room free for streams: of what was just written, the first goes.
+  const std::uint64_t all = store.window().chunks;
   if (Status removed = store.remove(id); status && !removed) status = std::move(removed);
+  so_far.dropped_chunks = all - std::min(all, store.window().chunks);
+  if (status && so_far.dropped_chunks > 0)
+    status = Error{Fault::kStoreFull,
+                   std::to_string(so_far.dropped_chunks) +
+                       " chunks found no room in the store, beside what it leaves free for streams",
+                   {}};
   so_far.used_bytes = store.used_bytes();
   so_far.window_bytes = store.window().bytes;
   return status;
