@@ -15,6 +15,7 @@ inline constexpr std::size_t MiB = 1024 * KiB;
 inline constexpr std::size_t kBlockBytesMax = 1 * MiB;     // raw bytes of one block; also the length of a leaf
 inline constexpr std::size_t kFirstBlockBytes = 8 * KiB;   // of a stream; the next ones double
 inline constexpr std::size_t kShortBlockBytes = 64 * KiB;  // on the slowest lanes
+inline constexpr std::size_t kBlockPiecesMax = 1024;       // that chunks of a block lie in, keys among them
 inline constexpr std::size_t kFrameBytesMax = 256 * KiB;   // plaintext of one frame
 inline constexpr std::size_t kControlBytesMax = 4 * KiB;   // plaintext of any frame that is not DATA
 inline constexpr std::size_t kTailBytes = 2 * 312;         // what the target withholds until FINAL: two END records
@@ -70,6 +71,10 @@ inline constexpr std::chrono::seconds kAppliedEvery{5};        // how often ZFS 
 inline constexpr std::chrono::minutes kZfsAnswerPatience{5};   // of `zfs get` and its like
 inline constexpr std::size_t kZfsAnswerBytesMax = 16 * MiB;    // of `zfs get -r`: some 800,000 snapshots
 
+// Of a store's index, for a TiB of its capacity, and however small it is: 64 MiB are for chunks of 128 KiB.
+inline constexpr std::uint64_t kIndexBytesOfTiB = 256 * MiB;
+inline constexpr std::uint64_t kIndexBytesLeast = 64 * MiB;
+
 // Memory of one end.
 //
 // A source's pool holds raw and packed forms of blocks alike; a stored block has one buffer for both. A target grants a
@@ -80,7 +85,7 @@ inline constexpr std::size_t kZfsAnswerBytesMax = 16 * MiB;    // of `zfs get -r
 // others (docs/PERFORMANCE.md, "The window").
 inline constexpr std::size_t kWindowBytes = 64 * MiB;
 inline constexpr std::size_t kWindowBlocks = 384;
-inline constexpr std::size_t kSourceBuffers = 86;
+inline constexpr std::size_t kSourceBuffers = 83;
 inline constexpr std::size_t kUnderWayLeast = 24 * MiB;  // of a source's pool, whatever the link
 inline constexpr std::size_t kReadAheadBlocks = 8;       // of a source, that have no packed form's room yet
 // Where chunks are looked for: what a source keeps free for packing by answers; what a target puts blocks together in,
@@ -90,8 +95,8 @@ inline constexpr std::size_t kResolvesMax = 3;
 inline constexpr std::size_t kPlainCacheBytes = 4 * MiB;
 inline constexpr std::size_t kFooterCacheBytes = 4 * MiB;
 inline constexpr std::size_t kKeptRecipeBytes = 2 * MiB;  // that the store has not written
-inline constexpr std::size_t kNamedBytes = 7 * MiB / 2;   // of names and what was found: of 4 KiB records, 1.5 windows
-inline constexpr std::size_t kResolveBytes = 2 * kBlockBytesMax;  // beside its buffer: literals, skeleton
+inline constexpr std::size_t kNamedBytes = 3 * MiB;       // names, what was found: 2.4 for a window of records of 4 KiB
+inline constexpr std::size_t kResolveBytes = 2 * kBlockBytesMax + 128 * KiB;  // beside its buffer: literals, skeleton
 inline constexpr std::size_t kStoreReaderBytes = 3 * kBlockBytesMax;
 inline constexpr std::size_t kUnpackedBytes = 8 * MiB;
 inline constexpr std::size_t kBufferBytes = kBlockBytesMax;  // a packed block is never longer than this
@@ -110,7 +115,8 @@ inline constexpr std::size_t kLaneReceiveBytesShort = 2 * kFrameBytesMax;
 // Lanes of no session: they get no blocks; those that are told to go have a small buffer to be heard by.
 inline constexpr std::size_t kGuestBytes = kVisitorsMax * 4 * kFrameBytesMax + (kLanesMax + kVisitorsMax) * 64 * KiB;
 inline constexpr std::size_t kWorkersMax = 16;
-inline constexpr std::size_t kPackerBytes = 7 * MiB;  // a zstd context at level 7 for 1 MiB; at 9 to 12 it takes 13
+// A zstd context at level 7 for 1 MiB (at 9 to 12: 13), and a recipe.
+inline constexpr std::size_t kPackerBytes = 8 * MiB + 128 * KiB;
 inline constexpr std::size_t kUnpackerBytes = 256 * KiB;
 inline constexpr std::size_t kProgramBytes = 20 * MiB;  // code, stacks, allocator slack
 

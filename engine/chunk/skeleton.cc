@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "base/limits.h"
 #include "base/saved.h"
 #include "zstream/format.h"
 
@@ -22,8 +23,6 @@ constexpr std::size_t kWords = kRecordBytes / 8;
 constexpr std::size_t kFirstChecksumWord = kChecksumOffset / 8;
 constexpr std::size_t kFirstKeyWord = kKeyOffset / 8;
 static_assert(kKeyOffset % 8 == 0 && kKeyBytes % 8 == 0 && kRawKeyBytes % 8 == 0);
-// A header has bytes to itself, a piece has one at least: more of either do not fit any block.
-constexpr std::size_t kPiecesMax = 64 * 1024;
 
 Error bad(const std::string& why) { return {Fault::kProtocol, "a block's skeleton: " + why, {}}; }
 
@@ -146,7 +145,7 @@ Result<Skeleton> Skeleton::decode(ConstBytes encoded, std::size_t block_bytes) {
   Skeleton skeleton;
   skeleton.block_bytes_ = block_bytes;
   const auto key_words = in.integer<std::uint8_t>("keys", 0, kRawKeyBytes / 8);
-  const auto pieces = in.integer<std::uint32_t>("pieces", 0, kPiecesMax);
+  const auto pieces = in.integer<std::uint32_t>("pieces", 0, limits::kBlockPiecesMax);
   std::uint64_t at = 0;
   for (std::uint32_t i = 0; i < pieces && in.ok(); ++i) {
     at += in.integer<std::uint32_t>("piece");

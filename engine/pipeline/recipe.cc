@@ -10,7 +10,7 @@ namespace zferry::pipeline {
 namespace {
 
 constexpr int kSkeletonLevel = 3;
-constexpr std::size_t kSkeletonBytesMax = 4 * limits::kBlockBytesMax;  // more than any block's can be
+constexpr std::size_t kSkeletonBytesMore = 64 * limits::KiB;  // than the block, that it may have: places and lengths
 
 Error bad(const std::string& why) { return {Fault::kProtocol, "a recipe: " + why, {}}; }
 
@@ -45,7 +45,7 @@ struct Head {
     const std::uint64_t sum =
         kBytes + head.bits_bytes() + std::uint64_t{head.skeleton_packed_bytes} + head.literal_packed_bytes;
     if (sum != packed.size()) return bad("its lengths do not fit");
-    if (head.skeleton_bytes > kSkeletonBytesMax || head.skeleton_packed_bytes > head.skeleton_bytes ||
+    if (head.skeleton_bytes > block_bytes + kSkeletonBytesMore || head.skeleton_packed_bytes > head.skeleton_bytes ||
         head.literal_bytes > block_bytes || head.literal_packed_bytes > head.literal_bytes)
       return bad("a length is out of bounds");
     return head;

@@ -20,11 +20,8 @@ Status Session::State::log_chunks(const BlockFacts& block, std::uint32_t at, std
     if (segment->log->is_due()) flush_log();
     if (!segment->log) return {};
   }
-  if (store.window.add(segment->entry, at, block, chunks)) return {};
-  flush_log();
-  store.window.settle(segment->entry);
-  if (segment->log) unsynced_logs.push_back(std::move(*segment->log));
-  segment->log.reset();
+  // As many chunks as are kept of a segment: those that come find room in the next one.
+  if (!store.window.add(segment->entry, at, block, chunks)) close_segment();
   return {};
 }
 

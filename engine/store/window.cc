@@ -30,8 +30,10 @@ std::uint32_t Window::number_of(const Scope& scope) {
   return scopes_.try_emplace(scope, static_cast<std::uint32_t>(scopes_.size() + 1)).first->second;
 }
 
+ChunkIndex::Handle Window::handle() { return index_.bytes() < index_bytes_max_ ? index_.acquire() : 0; }
+
 bool Window::read(SegmentEntry& entry) {
-  entry.handle = index_.acquire();
+  entry.handle = handle();
   if (entry.handle == 0) return false;
   std::vector<chunk::SubId> ids;
   const auto see = [&](const chunk::SubId& id, bool whole) {
@@ -51,7 +53,7 @@ bool Window::read(SegmentEntry& entry) {
 }
 
 bool Window::enroll(SegmentEntry& entry, const Scope& scope) {
-  entry.handle = index_.acquire();
+  entry.handle = handle();
   if (entry.handle == 0) return false;
   if (by_handle_.size() <= entry.handle) by_handle_.resize(entry.handle + 1);
   by_handle_[entry.handle] = &entry;

@@ -20,9 +20,11 @@ class Window {
   // Both outlive it.
   Window(io::Folder& folder, const StoreKeys& keys) : folder_(folder), keys_(keys) {}
 
+  // At first: how much memory the index takes before it takes no further segment.
+  void set_index_bytes_max(std::uint64_t bytes) { index_bytes_max_ = bytes; }
   // From the chunks' file of a segment that was there at opening. False: nothing of it can be found.
   bool read(SegmentEntry& entry);
-  // A segment that is being written. False where there are too many already.
+  // A segment that is being written. False where there are too many already, or too many chunks.
   bool enroll(SegmentEntry& entry, const Scope& scope);
   // Chunks of a block in it. False: it has too many, and is not to get more. REQUIRES: enrolled, and not settled.
   bool add(SegmentEntry& entry, std::uint32_t at, const BlockFacts& block, std::span<const ChunkFacts> chunks);
@@ -58,8 +60,12 @@ class Window {
   std::optional<Found> find_by_index(const Scope& scope, const AnyId& id, const chunk::SubId& prefix,
                                      std::uint64_t bytes);
 
+  // 0: none.
+  ChunkIndex::Handle handle();
+
   io::Folder& folder_;
   const StoreKeys& keys_;
+  std::uint64_t index_bytes_max_ = limits::kIndexBytesLeast;
   ChunkIndex index_;
   std::vector<SegmentEntry*> by_handle_;
   std::map<Scope, std::uint32_t> scopes_;

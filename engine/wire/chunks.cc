@@ -100,7 +100,7 @@ Result<Chunks> decode_chunks(ConstBytes bytes) {
     const Chunks::Chunk& chunk = message.chunks.back();
     units += std::max<std::size_t>(1, chunk.unit_ids.size());
     cursor.check("units", units <= kBlockUnitsMax);
-    cursor.check("pieces", pieces + chunk.piece_bytes.size() <= kBlockPiecesMax);
+    cursor.check("pieces", pieces + chunk.piece_bytes.size() <= limits::kBlockPiecesMax);
     if (chunk.keys) {
       const bool all = chunk.piece_bytes.size() == pieces && i + 1 == count;
       cursor.check("keys", all && chunk.offset == 0 && chunk.bytes() <= message.raw_bytes);

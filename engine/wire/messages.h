@@ -158,7 +158,6 @@ struct Chunks {
 };
 inline constexpr std::size_t kPiecesMax = 256;       // of a chunk
 inline constexpr std::size_t kBlockUnitsMax = 1024;  // of a block's chunks
-inline constexpr std::size_t kBlockPiecesMax = 1024;
 Message encode(const Chunks& message);
 Result<Chunks> decode_chunks(ConstBytes bytes);
 

@@ -1,4 +1,6 @@
 // The window as its callers see it: what was written is found, in the same session, after it, and after an opening.
+#include "store/window.h"
+
 #include "unit/store/window_setting.h"
 
 namespace zferry::store {
@@ -232,24 +234,87 @@ TEST_F(WindowTest, VerifyReadsWhatIsOnlyInPartASessions) {
   ASSERT_TRUE((*other)->pin(find(3)->place, 0));
   ASSERT_TRUE(put(**other, 0, 100));
   ASSERT_TRUE((*other)->commit());
-  const std::uint32_t at = find(3)->place.at;
+  const BlockPlace place = find(3)->place, beside = find(4)->place;
   first->reset();
   other->reset();
   store_.reset();
   ASSERT_EQ(names("chunks-").size(), 1u);
-  auto seen = verify(*folder_, key_);
+  const auto third = [&](const BlockFacts& block, ConstBytes) -> Result<std::vector<BlockPlace>> {
+    return block.number == 0 ? std::vector{place} : std::vector<BlockPlace>{};
+  };
+  auto seen = verify(*folder_, key_, third);
   ASSERT_TRUE(seen);
   EXPECT_EQ(seen->sessions, 2u);
   EXPECT_EQ(seen->blocks, 5u);
+  EXPECT_EQ(seen->shared_blocks, 1u);
   EXPECT_EQ(seen->window_blocks, 6u);
   EXPECT_TRUE(seen->damaged.empty());
   const std::string chunks = names("chunks-")[0];
-  disk_.files.at("segment-" + chunks.substr(std::string("chunks-").size()))->content[at + 50] ^= std::byte{1};
-  seen = verify(*folder_, key_);
+  auto& segment = disk_.files.at("segment-" + chunks.substr(std::string("chunks-").size()))->content;
+  segment[beside.at + 50] ^= std::byte{1};
+  seen = verify(*folder_, key_, third);
   ASSERT_TRUE(seen);
   EXPECT_EQ(seen->window_damaged, 1u);
+  EXPECT_TRUE(seen->damaged.empty()) << "nobody's block is made of it";
+  segment[place.at + 50] ^= std::byte{1};
+  seen = verify(*folder_, key_, third);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->window_damaged, 2u);
   ASSERT_EQ(seen->damaged.size(), 1u);
   EXPECT_EQ(seen->damaged[0].first, session_id(2)) << "whose block is made of it";
+  // Without the file of its chunks nothing is found there; who is made of it is looked at all the same.
+  disk_.files.erase(chunks);
+  seen = verify(*folder_, key_, third);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->window_blocks, 0u);
+  EXPECT_EQ(seen->damaged.size(), 1u);
+}
+
+// As many chunks as are kept of a segment: those that come are found in the next one.
+TEST_F(WindowTest, ASegmentOfManyChunksEndsEarly) {
+  capacity_bytes_ = 1024 * limits::MiB;
+  segment_bytes_ = 64 * limits::MiB;
+  ASSERT_TRUE(open());
+  constexpr std::uint64_t kBlocks = 200, kChunks = 200;
+  const auto id = [](std::uint64_t number) { return chunk_id(number, 3, 0); };
+  auto session = store_->begin(session_id(1), "1");
+  ASSERT_TRUE(session);
+  (*session)->set_scope(scope_of(0));
+  for (std::uint64_t number = 0; number < kBlocks; ++number) {
+    std::vector<ChunkFacts> chunks;
+    for (std::uint64_t i = 0; i < kChunks; ++i) {
+      const chunk::Id each = id(number * kChunks + i);
+      chunks.push_back({each, {{chunk::sub_id(each), {{static_cast<std::uint32_t>(i * 10), 10}}}}});
+    }
+    ASSERT_TRUE((*session)->append(block_facts(number, 2000), block_bytes(number, 2000), chunks));
+  }
+  ASSERT_TRUE((*session)->commit());
+  EXPECT_GE(names("segment-").size(), 2u);
+  session->reset();
+  ASSERT_TRUE(store_->remove(session_id(1)));
+  for (int opening = 0; opening < 2; ++opening) {
+    std::uint64_t found = 0;
+    for (std::uint64_t number = 0; number < kBlocks * kChunks; ++number)
+      found += store_->find(scope_of(0), id(number), 10).has_value();
+    EXPECT_EQ(found, kBlocks * kChunks) << opening;
+    EXPECT_EQ(store_->used_bytes(), disk_.used_bytes());
+    ASSERT_TRUE(open());
+  }
+}
+
+// An index that is full takes no further segment; what is in it stays.
+TEST_F(WindowTest, AnIndexHasABound) {
+  ASSERT_TRUE(open());
+  const StoreKeys keys(key_, {});
+  Window window(*folder_, keys);
+  SegmentEntry one, two;
+  ASSERT_TRUE(window.enroll(one, scope_of(0)));
+  const auto chunks = chunks_of(1);
+  EXPECT_TRUE(window.add(one, 0, block_facts(1, 5000), chunks));
+  window.set_index_bytes_max(window.index_bytes());
+  EXPECT_FALSE(window.enroll(two, scope_of(0)));
+  EXPECT_EQ(two.handle, 0u);
+  EXPECT_TRUE(window.find(scope_of(0), chunk_id(1, 0, 0), kChunkBytes));
 }
 
 // The file with the chunks cannot be written: all goes on, and less is found later.
