@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <set>
 
 #include "unit/pipeline/machine.h"
+#include "unit/pipeline/named_blocks.h"
 
 namespace zferry::pipeline {
 namespace {
@@ -20,8 +22,13 @@ class Answers : public ::testing::Test {
       : resolver_(
             one_.host(),
             [this](std::function<Status(Disk&)> job, std::function<void(Status)> done) { done(job(disk_)); },
-            [](std::size_t) -> flow::Buffer { return nullptr; }, seal::SecretBytes::random(one_.machine.random),
-            {[] {}, [](Resolver::Resolved) {}, [this](std::uint64_t number) { return here_.contains(number); }}) {}
+            [](std::size_t bytes) { return buffer_of(bytes); }, leaf_key_.copy(),
+            {[] {},
+             [this](Resolver::Resolved block) {
+               here_.insert(block.header.number);
+               resolved_.push_back(std::move(block));
+             },
+             [this](std::uint64_t number) { return here_.contains(number); }}) {}
 
   // A block of one chunk.
   static wire::Chunks names(std::uint64_t number, int chunk) {
@@ -43,6 +50,36 @@ class Answers : public ::testing::Test {
     }
     return chunks;
   }
+  // A source sends no recipe that brings all: it is packed by hand.
+  static std::vector<std::byte> packed(PlainRecipe recipe) {
+    constexpr std::size_t kPackedBytes = sizeof(seal::Proof) + 12;  // where their length stands
+    std::vector<std::byte> room(recipe.literals.size());
+    room.resize(pack::pack({pack::Mode::kAlways, 3}, pack::Hint::kUnknown, recipe.literals, room));
+    std::vector<std::byte> bytes = recipe.bytes();
+    bytes.resize(bytes.size() - recipe.literals.size());
+    store_at(Bytes(bytes), kPackedBytes, static_cast<std::uint32_t>(room.size()));
+    bytes.insert(bytes.end(), room.begin(), room.end());
+    return bytes;
+  }
+  // A block of one chunk, half of which packs to nothing; named, and sent as a recipe that brings all of it.
+  void resolve(std::uint64_t number) {
+    contents_.push_back(random_bytes(one_.machine.random, kBytes));
+    std::ranges::fill(Bytes(contents_.back()).first(kBytes / 2), std::byte{0});
+    CutBlock block{{number, number * kBytes, kBytes, kBytes, wire::Encoding::kStored}, contents_.back(), {}, {}};
+    block.layout.pieces = {{0, kBytes}};
+    block.layout.units = {{0, 1, kBytes}};
+    block.layout.chunks = {{0, 1, kBytes}};
+    resolver_.named(name_chunks(chunk::IdKey({}), block.layout, block.bytes, block.header));
+    EXPECT_EQ(said(), Numbers{number});
+    UnitSet all;
+    all.add(0);
+    const auto recipe = packed(plain_recipe(block, all, leaf_key_));
+    flow::Buffer room = buffer_of(recipe.size());
+    copy_bytes(recipe, *room);
+    resolver_.take(recipe_header(block, recipe), {room, *room});
+    one_.world.run_for(seconds(1));
+  }
+  using Numbers = std::set<std::uint64_t>;
   std::set<std::uint64_t> said() {
     std::set<std::uint64_t> numbers;
     while (const auto need = resolver_.next_need()) {
@@ -53,12 +90,13 @@ class Answers : public ::testing::Test {
   }
 
   OneMachine one_{7};
+  seal::SecretBytes leaf_key_ = seal::SecretBytes::random(one_.machine.random);
   Disk disk_;
+  std::deque<std::vector<std::byte>> contents_;
+  std::vector<Resolver::Resolved> resolved_;
   std::set<std::uint64_t> here_, whole_, asked_;
   Resolver resolver_;
 };
-
-using Numbers = std::set<std::uint64_t>;
 
 TEST_F(Answers, WhatAnEarlierBlockBringsIsWaitedFor) {
   resolver_.named(names(0, 1));
@@ -120,6 +158,34 @@ TEST_F(Answers, MoreNamesThanMayBeKeptAreAnsweredByTheBlocks) {
   resolver_.named(long_names(number));
   EXPECT_EQ(said(), Numbers{number});
   EXPECT_TRUE(whole_.empty());
+}
+
+// What the store is to keep waits in memory until it has it, up to a bound; a store that is lost keeps nothing.
+TEST_F(Answers, ALostStoreHoldsUpNoRecipe) {
+  std::uint64_t number = 0;
+  for (; resolved_.size() == number && number < 200; ++number) resolve(number);
+  ASSERT_EQ(resolved_.size() + 1, number) << "the last one waits";
+  std::size_t kept = 0;
+  for (const Resolver::Resolved& each : resolved_) kept += each.kept.bytes.size();
+  EXPECT_GT(kept, limits::kKeptRecipeBytes);
+  EXPECT_LT(kept, limits::kKeptRecipeBytes + kBytes);
+  resolver_.nothing_is_stored();
+  one_.world.run_for(seconds(1));
+  ASSERT_EQ(resolved_.size(), number);
+  std::size_t compared = 0;
+  for (const Resolver::Resolved& each : resolved_)
+    compared += to_vector(each.raw.bytes) == contents_.at(each.header.number);
+  EXPECT_EQ(compared, number);
+}
+
+TEST_F(Answers, WhatTheStoreHasTakenMakesRoom) {
+  std::uint64_t number = 0;
+  for (; resolved_.size() == number && number < 200; ++number) resolve(number);
+  ASSERT_EQ(resolved_.size() + 1, number);
+  resolved_.erase(resolved_.begin());
+  resolver_.stored(0);
+  one_.world.run_for(seconds(1));
+  EXPECT_TRUE(here_.contains(number - 1));
 }
 
 }  // namespace
