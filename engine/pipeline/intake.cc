@@ -178,7 +178,7 @@ void Intake::take_resolved(Resolver::Resolved block) {
   whole.encoding = wire::Encoding::kStored;
   whole.packed_bytes = whole.raw_bytes;
   if (spooling()) {
-    Spool::Block kept{whole, block.raw, std::move(block.chunks)};
+    Spool::Block kept{whole, block.raw, std::move(block.chunks), {}, block.found_bytes};
     if (!block.kept.bytes.empty()) {
       kept.header.encoding = wire::Encoding::kChunks;
       kept.header.packed_bytes = static_cast<std::uint32_t>(block.kept.bytes.size());

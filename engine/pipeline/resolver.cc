@@ -160,7 +160,6 @@ Status Resolver::look_up(Disk& disk, Answer& answer) {
   for (std::size_t i = 0; i < answer.found.size(); ++i) {
     savings.looked_bytes += answer.unit_bytes[i];
     if (!answer.found[i]) answer.missing.add(i);
-    if (answer.found[i]) savings.found_bytes += answer.unit_bytes[i];
   }
   if (looks) disk.store->add_savings(savings);
   return {};
@@ -299,7 +298,8 @@ void Resolver::end(const std::shared_ptr<Assembly>& assembly) {
 void Resolver::succeed(Assembly& assembly) {
   const Answer& answer = *assembly.answer;
   for (std::size_t unit = 0; unit < answer.unit_bytes.size(); ++unit)
-    if (!assembly.recipe->brings(unit)) found_bytes_ += answer.unit_bytes[unit];
+    if (!assembly.recipe->brings(unit)) assembly.done.found_bytes += answer.unit_bytes[unit];
+  found_bytes_ += assembly.done.found_bytes;
   const std::size_t bytes = assembly.kept.size();
   if (bytes > 0) {
     *kept_bytes_ += bytes;

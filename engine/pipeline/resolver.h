@@ -33,6 +33,7 @@ class Resolver {
     flow::Slice raw;
     flow::Slice kept;                       // how the store keeps it; empty: that would be no shorter than `raw`
     std::vector<store::ChunkFacts> chunks;  // that it brings: places in what it brings, or in `raw` where kept is empty
+    std::uint64_t found_bytes = 0;          // that it did not bring
   };
   struct Events {
     std::function<void()> need;  // next_need() has something

@@ -284,7 +284,9 @@ void Spool::write(Block block) {
   writing_.emplace(write, block.header.number);
   auto shared = std::make_shared<Block>(std::move(block));
   auto job = [shared](Disk& open) {
-    return open.session->append(facts_of(shared->header), shared->packed.bytes, shared->chunks);
+    Status status = open.session->append(facts_of(shared->header), shared->packed.bytes, shared->chunks);
+    if (status && shared->found_bytes > 0) open.store->add_savings({0, shared->found_bytes, 0});
+    return status;
   };
   on_disk(std::move(job), [this, shared, write](Status status) {
     if (writing_.erase(write) == 0 || !active()) return;

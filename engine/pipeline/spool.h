@@ -69,6 +69,7 @@ class Spool {
     flow::Slice packed;
     std::vector<store::ChunkFacts> chunks{};  // that it brings
     flow::Slice raw{};                        // of a recipe: what it makes
+    std::uint64_t found_bytes = 0;            // of it, that were found and did not cross
   };
   // A block that came. A copy of what is here is let go.
   void take(Block block);

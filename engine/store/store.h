@@ -110,8 +110,8 @@ struct WindowFacts {
 };
 // What finding them has saved, since the store was made: of the streams' bytes.
 struct Savings {
-  std::uint64_t looked_bytes = 0;  // that were asked for
-  std::uint64_t found_bytes = 0;   // and were here
+  std::uint64_t looked_bytes = 0;  // that were asked for; again, where an answer was lost with its process
+  std::uint64_t found_bytes = 0;   // and were here, and did not cross
   std::uint64_t sessions = 0;      // that asked
 };
 
