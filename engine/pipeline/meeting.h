@@ -26,7 +26,10 @@ class Dialling {
  public:
   Dialling(Host& host, const MeetingSettings& meeting, const LaneSettings& lane, wire::Role role,
            std::shared_ptr<const Ticket> ticket, LaneDone done);
-  ~Dialling() { host_.loop.cancel(timer_); }
+  // One that is over or was called off may outlive its host, in a task of a loop that is destroyed.
+  ~Dialling() {
+    if (timer_ != 0) host_.loop.cancel(timer_);
+  }
   void start();
   // Nobody wants it any more: `done` is not called.
   void call_off();
