@@ -2,9 +2,14 @@
 // elsewhere.
 #include <fmt/format.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
 
 #include "commands.h"
 #include "console.h"
@@ -307,10 +312,29 @@ int run(int argc, char** argv) {
   return key_pub_command(others.key_file);
 }
 
+// What nobody caught, memory that ran out mostly. Nothing is undone on the way: the children see their pipes end, as
+// after a kill.
+[[noreturn]] void end_at_once() {
+  std::string why = "a bug in zferry";
+  try {
+    if (std::current_exception()) std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc&) {
+    why = "out of memory";
+  } catch (const std::exception& error) {
+    why += std::string(": ") + error.what();
+  } catch (...) {
+  }
+  std::fprintf(stderr, "zferry: error: %s\nzferry: next: run the same command again: it goes on from what is kept\n",
+               why.c_str());
+  _exit(facts(Fault::kInternal).exit_code);
+}
+
 }  // namespace
 }  // namespace zferry::cli
 
-int main(int argc, char** argv) {
-  prctl(PR_SET_DUMPABLE, 0);  // keys stay out of core dumps
+// Whatever is thrown ends in end_at_once().
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
+  prctl(PR_SET_DUMPABLE, 0);       // keys stay out of core dumps
+  std::set_terminate(zferry::cli::end_at_once);
   return zferry::cli::run(argc, argv);
 }

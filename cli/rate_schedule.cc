@@ -10,13 +10,14 @@
 #include <memory>
 #include <utility>
 
+#include "base/limits.h"
 #include "units.h"
 
 namespace zferry::cli {
 namespace {
 
 constexpr int kMinutesOfDay = 24 * 60;
-constexpr std::size_t kFileBytesMax = 64 * 1024;
+constexpr std::size_t kFileBytesMax = 64 * limits::KiB;
 constexpr char kExample[] = "write it like 10M (bytes a second), 80Mbit, or 80M,08:00-18:00=2M";
 
 Error bad(const std::string& part, const char* why) {

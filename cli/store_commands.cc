@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -222,7 +223,7 @@ int store_prune_command(const StoreOptions& typed) {
     pruned = std::move(*choice);
   }
   std::vector<store::SessionId> ids;
-  for (const StoredSession& session : pruned) ids.push_back(session.summary.id);
+  std::ranges::transform(pruned, std::back_inserter(ids), [](const StoredSession& each) { return each.summary.id; });
   auto pruning = prune_store(*place, ids);
   if (!pruning) return console.end(pruning.error());
   const std::string next = after_pruning(pruned);

@@ -18,7 +18,8 @@ inline constexpr std::size_t kShortBlockBytes = 64 * KiB;  // on the slowest lan
 inline constexpr std::size_t kBlockPiecesMax = 1024;       // that chunks of a block lie in, keys among them
 inline constexpr std::size_t kFrameBytesMax = 256 * KiB;   // plaintext of one frame
 inline constexpr std::size_t kControlBytesMax = 4 * KiB;   // plaintext of any frame that is not DATA
-inline constexpr std::size_t kTailBytes = 2 * 312;         // what the target withholds until FINAL: two END records
+inline constexpr std::size_t kTailBytes =
+    std::size_t{2} * 312;  // what the target withholds until FINAL: two END records
 inline constexpr std::uint64_t kBlocksMax = std::uint64_t{1} << 62;
 
 // ZFS streams.

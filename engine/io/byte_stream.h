@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -50,7 +51,7 @@ class ByteStream {
   virtual void shutdown_write() = 0;
   // What was written to a regular file is on disk; elsewhere there is nothing to do, and `done` is called at once.
   // Errors: kOutputFailed.
-  virtual void sync(std::function<void(Status)> done) { done({}); }
+  virtual void sync(std::function<void(Status)> done) { std::exchange(done, nullptr)({}); }
   // Bytes written to a pipe that its reader has not taken yet; 0 where that cannot be known.
   virtual std::size_t unread() const = 0;
   // Nothing where this is no connection, or nothing is known of it.
