@@ -87,7 +87,11 @@ Duration LinkTuner::rtt() const {
   return longest;
 }
 
-Duration LinkTuner::late() const { return std::max<Duration>(kLateLeast, 2 * rtt_); }
+// Nearby no lane recovers from losses for long: what is late there waits for a core, and a copy would wait as well. Nor
+// does anybody know what is late before there was a measure.
+Duration LinkTuner::late() const {
+  return rtt_ < kFar || !measured_ ? very_late() : std::max<Duration>(kLateLeast, 2 * rtt_);
+}
 
 Duration LinkTuner::very_late() const { return kVeryLate + 4 * rtt_; }
 
