@@ -102,6 +102,7 @@ void Resolver::looked_up(const std::shared_ptr<Answer>& answer) {
   answer->ready = true;
   const std::uint64_t number = answer->chunks.number;
   if (answer->missing.words().empty()) stored(number);  // others find what this one found
+  start();  // what went by an answer of a process before this one may be here already
   const auto now = answers_.find(number);
   if (now != answers_.end() && now->second == answer) say(number);
 }
@@ -198,10 +199,9 @@ void Resolver::say_again() {
 void Resolver::take(const wire::Block& header, flow::Slice packed) {
   if (resolving_.contains(header.number)) return;  // a copy of it
   const auto known = answers_.find(header.number);
-  const bool expected = known != answers_.end() && known->second->ready &&
-                        known->second->chunks.raw_bytes == header.raw_bytes &&
+  const bool expected = known != answers_.end() && known->second->chunks.raw_bytes == header.raw_bytes &&
                         known->second->chunks.offset == header.offset;
-  // It goes by an answer of a process before this one.
+  // It goes by an answer of a process before this one, and came before its names.
   if (!expected) return ask_whole(header.number);
   resolving_.insert(header.number);
   waiting_.push_back({header, std::move(packed)});
@@ -211,8 +211,13 @@ void Resolver::take(const wire::Block& header, flow::Slice packed) {
 // A few at a time: each needs a buffer beside the one that it came in.
 void Resolver::start() {
   const auto may_keep = [&] { return !stores_ || *kept_bytes_ <= limits::kKeptRecipeBytes; };
-  while (!waiting_.empty() && under_way_ < limits::kResolvesMax && may_keep()) {
-    flow::Buffer room = take_buffer_(waiting_.front().header.raw_bytes);
+  while (under_way_ < limits::kResolvesMax && may_keep()) {
+    const auto first = std::ranges::find_if(waiting_, [this](const Waiting& each) {
+      const auto known = answers_.find(each.header.number);
+      return known == answers_.end() || known->second->ready;
+    });
+    if (first == waiting_.end()) return;
+    flow::Buffer room = take_buffer_(first->header.raw_bytes);
     if (!room) {
       if (!std::exchange(retry_due_, true))
         host_.loop.after(kBufferPatience, lifeline_.guard([this] {
@@ -221,8 +226,8 @@ void Resolver::start() {
         }));
       return;
     }
-    Waiting next = std::move(waiting_.front());
-    waiting_.pop_front();
+    Waiting next = std::move(*first);
+    waiting_.erase(first);
     const auto known = answers_.find(next.header.number);
     if (known == answers_.end()) {
       resolving_.erase(next.header.number);

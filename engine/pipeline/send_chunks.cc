@@ -51,7 +51,15 @@ void SendPipeline::flush_soon() {
 }
 
 std::optional<wire::Chunks> SendPipeline::next_chunks(const Credit& credit) {
-  if (failed_ || !id_key_ || ready_.empty()) return std::nullopt;
+  if (failed_ || !id_key_) return std::nullopt;
+  while (!to_name_again_.empty()) {
+    const BlockPtr block = to_name_again_.front();
+    if (!credit.covers(block->header)) return std::nullopt;
+    to_name_again_.pop_front();
+    const std::uint64_t number = block->header.number;
+    if (recipes_.contains(number) || find_ready(number) != nullptr) return block->chunks;
+  }
+  if (ready_.empty()) return std::nullopt;
   next_to_name_ = std::max(next_to_name_, ready_.front()->header.number);
   while (OutgoingBlock* block = find_ready(next_to_name_)) {
     if (!credit.covers(block->header)) return std::nullopt;
@@ -69,6 +77,20 @@ void SendPipeline::name_again() {
     block->stage = Stage::kToName;
     next_to_name_ = std::min(next_to_name_, block->header.number);
   }
+}
+
+// A target that was started anew knows no names and no answers. What was packed by an answer of the life before goes as
+// it is, behind its names: mostly it finds again what it had found.
+void SendPipeline::name_all_again() {
+  to_name_again_.clear();
+  for (const auto& [number, block] : recipes_) to_name_again_.push_back(block);
+  for (const BlockPtr& block : ready_) {
+    if (block->stage == Stage::kAnswered) block->stage = Stage::kNamed;
+    const bool is_recipe = block->header.encoding == wire::Encoding::kChunks;
+    if (block->stage == Stage::kPacking || (block->stage == Stage::kPacked && is_recipe))
+      to_name_again_.push_back(block);
+  }
+  name_again();
 }
 
 OutgoingBlock* SendPipeline::find_ready(std::uint64_t number) {

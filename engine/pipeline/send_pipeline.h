@@ -80,6 +80,8 @@ class SendPipeline {
   Status answer(const wire::Need& need);
   // Answers that are still out may have been lost: what was named is named again.
   void name_again();
+  // The same, and of what went by its answer and did not arrive.
+  void name_all_again();
   // What is held for blocks that have gone is let go where `holds` says that nobody needs it any more.
   void let_go(const std::function<bool(std::uint64_t number)>& holds);
   // Of the stream, that was found at the target.
@@ -178,6 +180,7 @@ class SendPipeline {
   std::optional<chunk::Cutter> cutter_;         // until it is known that nobody looks for chunks
   std::shared_ptr<const chunk::IdKey> id_key_;  // somebody does; shared with the jobs
   std::map<std::uint64_t, BlockPtr> recipes_;   // that have gone; whole in `raw`
+  std::deque<BlockPtr> to_name_again_;          // recipes, to a target that was started anew
   std::uint64_t next_to_name_ = 0;
   std::uint64_t scanned_ = 0;
   std::uint64_t found_bytes_ = 0;

@@ -222,7 +222,7 @@ void Source::got_ack(const wire::Ack& ack) {
                           {{Fault::kSessionGone, "the target was started anew, and lacks what it had acknowledged",
                             "run the same command again: it goes on where the target stands"}});
     }
-    if (news.credit_anew && pipeline_) pipeline_->name_again();
+    if (news.credit_anew && pipeline_) pipeline_->name_all_again();
     if (pipeline_) pipeline_->let_go([this](std::uint64_t number) { return flight_.holds(number); });
     note_keep(ack);
     // No more than this end could ever need, whatever the target claims to have room for.

@@ -194,22 +194,30 @@ class Dedup(FerryCase):
 
     def begin_second(self, lives):
         """(room, the commands of both ends, out): the second version under way into a store that has the first, halted in its middle."""
-        room, port = self.room(), free_port()
+        room = self.room()
         self.assert_whole(self.carry(room, self.first))
-        out = room / "out"
+        commands, out = self.begin_in(room, lives, ["--", *self.halted(self.second, room / "go")])
+        self.await_stream(lives["source"], SIZE * 2 // 5)
+        return room, commands, out
+
+    def begin_in(self, room, lives, more):
+        """Both ends, started with a store; the source with `more`. (their commands, out)"""
+        port, out = free_port(), room / "out"
         source_auth, target_auth = self.auth("key")
         target = ["recv", "--listen", f"127.0.0.1:{port}", *target_auth, *self.common(room, "target"), "--linger", "3s", "--out", out,
                   "--store", room / "store"]
-        source = ["send", f"127.0.0.1:{port}", *source_auth, *self.common(room, "source"), "--", *self.halted(self.second, room / "go")]
+        source = ["send", f"127.0.0.1:{port}", *source_auth, *self.common(room, "source"), *more]
         lives["target"] = self.start(target)
         self.assertIsNotNone(lives["target"].port, lives["target"].told())
         lives["source"] = self.start(source)
-        self.await_stream(lives["source"], SIZE * 2 // 5)
-        return room, {"target": target, "source": source}, out
+        return {"target": target, "source": source}, out
 
     def await_stream(self, end, count):
+        self.await_progress(end, "acked_bytes", count)
+
+    def await_progress(self, end, what, count):
         limit = time.monotonic() + FINISH_S
-        while end.progress.get("acked_bytes", 0) < count:
+        while end.progress.get(what, 0) < count:
             self.assertIsNone(end.process.poll(), end.told())
             self.assertLess(time.monotonic(), limit, f"never came so far: {end.told()}")
             time.sleep(0.05)
@@ -243,6 +251,23 @@ class Dedup(FerryCase):
         wire = lives["source"].end["wire_bytes"]
         print(f"target killed half way: {100 * wire / SIZE:.1f} % crossed, {100 * self.new_bytes / SIZE:.1f} % were new", flush=True)
         self.assertLess(wire, 2.5 * self.new_bytes + MIB)
+
+    def test_target_killed_where_all_is_known(self):
+        """What was under way as recipes does not cross whole: the target that comes back finds it again."""
+        room, lives = self.room(), {}
+        self.assert_whole(self.carry(room, self.second))
+        (room / "limit").write_text("4k")
+        commands, out = self.begin_in(room, lives, ["--limit", f"@{room / 'limit'}", "--", "cat", self.second])
+        self.await_progress(lives["source"], "found_bytes", SIZE // 3)
+        self.kill(lives["target"])
+        lives["target"] = self.start(commands["target"])
+        (room / "limit").write_text("1G")
+        for end in lives.values():
+            self.assertEqual(end.wait(), 0, end.told())
+        self.equal(self.second, out, lives["source"].told())
+        wire = lives["source"].end["wire_bytes"]
+        print(f"target killed half way, all known: {100 * wire / SIZE:.2f} % crossed", flush=True)
+        self.assert_small(wire)
 
     def test_source_killed(self):
         lives = self.play_kills(["source"])
