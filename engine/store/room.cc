@@ -99,6 +99,15 @@ Status Store::State::let_go(SegmentEntry& entry, bool keep) {
   return {};
 }
 
+// Its pins before its segments: it may have pinned those.
+Status Store::State::let_go_all(const SessionId& session, bool keep) {
+  if (Status status = release_all(session); !status) return status;
+  for (SegmentEntry* entry : segments.of(session))
+    if (entry->owned)
+      if (Status status = let_go(*entry, keep); !status) return status;
+  return {};
+}
+
 Status Store::State::remove_segment(SegmentEntry& entry) {
   const SessionId session = *entry.session;
   const std::uint32_t number = entry.number;

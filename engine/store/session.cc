@@ -21,10 +21,7 @@ Session::~Session() {
   }
   // Never committed: there is no such session. What cannot be removed now goes when the store is opened.
   store.known.erase(state_->id);
-  for (SegmentEntry* entry : store.segments.of(state_->id))
-    if (entry->owned)
-      if (Status status = store.let_go(*entry); !status) return;
-  [[maybe_unused]] const Status released = store.release_all(state_->id);
+  [[maybe_unused]] const Status gone = store.let_go_all(state_->id, true);
 }
 
 SessionSummary Session::State::summary() const {

@@ -61,6 +61,8 @@ struct Store::State {
   // ---- Segments.
   // No session's journal names a block in it any more: it becomes part of the window, where it may and there is room.
   Status let_go(SegmentEntry& entry, bool keep = true);
+  // Of all that a session has, which is over.
+  Status let_go_all(const SessionId& session, bool keep);
   // Its files, whatever is in them. REQUIRES: no pins.
   Status remove_segment(SegmentEntry& entry);
   void hold(const SessionId& session, SegmentEntry& entry);

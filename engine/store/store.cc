@@ -181,11 +181,7 @@ Status Store::remove(const SessionId& id, bool keep) {
   if (Status status = state_->folder.sync(); !status) return state_->over(status.take_error());
   state_->used -= std::min(state_->used, files.journal_bytes.value_or(0));
   state_->known.erase(id);
-  // Its pins before its segments: it may have pinned those.
-  if (Status status = state_->release_all(id); !status) return status;
-  for (SegmentEntry* entry : state_->segments.of(id))
-    if (entry->owned)
-      if (Status status = state_->let_go(*entry, keep); !status) return status;
+  if (Status status = state_->let_go_all(id, keep); !status) return status;
   state_->write_down_window();
   return {};
 }
