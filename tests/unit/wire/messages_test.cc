@@ -260,6 +260,23 @@ TEST(Messages, LongTextsAreCutWhenEncodedAndRefusedWhenDecoded) {
   EXPECT_EQ(named->name.size(), limits::kNameBytesMax);
 }
 
+// Pieces that are alike are cheap to name, and take memory at the target each.
+TEST(Messages, ABlockLiesInSoManyPiecesAtMost) {
+  Chunks chunks{0, 0, limits::kBlockBytesMax, 0, {}};
+  for (std::uint32_t at = 0; at < limits::kBlockPiecesMax; at += kPiecesMax) {
+    Chunks::Chunk& chunk = chunks.chunks.emplace_back();
+    chunk.offset = at;
+    chunk.piece_bytes.assign(kPiecesMax, 1);
+  }
+  EXPECT_TRUE(decode_chunks(encode(chunks)));
+  Chunks::Chunk& more = chunks.chunks.emplace_back();
+  more.offset = limits::kBlockPiecesMax;
+  more.piece_bytes = {1};
+  auto refused = decode_chunks(encode(chunks));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().what.find("pieces"), std::string::npos) << refused.error().what;
+}
+
 TEST(Messages, EmptyIsEmpty) {
   EXPECT_TRUE(decode_empty({}, "DONE"));
   const Message one(1);
